@@ -1,0 +1,220 @@
+//! What a store says about itself: what a write survives, who shares it, its limits, what it found wrong.
+//!
+//! Documentation, `doctor` and the conformance suite all print and check this same data.
+
+use std::fmt;
+
+/// What a store is and promises, without asking a server.
+///
+/// ```
+/// use stickystore_core::{Loss, Scope, Sharing, StoreInfo};
+///
+/// let info = StoreInfo::new("mine").survives(&[Loss::ProcessExit], "what its file holds").winner(Scope::Process);
+/// assert_eq!(info.sharing, Sharing::Handle);
+/// assert_eq!(info.survival(), "an acknowledged write survives the end of the process (what its file holds)");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreInfo {
+    /// The store's name in URLs and errors, as `redis`.
+    pub scheme: &'static str,
+    /// What an acknowledged write survives; nothing if empty.
+    pub survives: &'static [Loss],
+    /// A few words more about that.
+    pub survives_note: &'static str,
+    /// Among whom an insert has one winner.
+    pub winner: Scope,
+    /// Who sees the same data.
+    pub sharing: Sharing,
+    /// Whether it may forget live entries to make room.
+    pub eviction: Eviction,
+    /// What it refuses as too large.
+    pub limits: Limits,
+}
+
+impl StoreInfo {
+    /// A store that promises nothing yet: survives nothing, shared by clones of a handle, never evicts.
+    pub const fn new(scheme: &'static str) -> Self {
+        Self {
+            scheme,
+            survives: &[],
+            survives_note: "",
+            winner: Scope::Process,
+            sharing: Sharing::Handle,
+            eviction: Eviction::Never,
+            limits: Limits { value_bytes: Limits::VALUE_BYTES },
+        }
+    }
+
+    /// Declares what an acknowledged write survives.
+    #[must_use]
+    pub const fn survives(mut self, losses: &'static [Loss], note: &'static str) -> Self {
+        self.survives = losses;
+        self.survives_note = note;
+        self
+    }
+
+    /// Declares among whom an insert has one winner.
+    #[must_use]
+    pub const fn winner(mut self, scope: Scope) -> Self {
+        self.winner = scope;
+        self
+    }
+
+    /// Declares who sees the same data.
+    #[must_use]
+    pub const fn sharing(mut self, sharing: Sharing) -> Self {
+        self.sharing = sharing;
+        self
+    }
+
+    /// Declares whether it may forget live entries.
+    #[must_use]
+    pub const fn eviction(mut self, eviction: Eviction) -> Self {
+        self.eviction = eviction;
+        self
+    }
+
+    /// Declares what it refuses as too large.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What an acknowledged write survives, in one line.
+    pub fn survival(&self) -> String {
+        let losses: Vec<_> = self.survives.iter().map(ToString::to_string).collect();
+        let losses = if losses.is_empty() { "nothing".to_owned() } else { losses.join(" and ") };
+        let note =
+            if self.survives_note.is_empty() { String::new() } else { format!(" ({})", self.survives_note) };
+        format!("an acknowledged write survives {losses}{note}")
+    }
+}
+
+/// Something that an acknowledged write may have to survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Loss {
+    /// The process that wrote ends, also by kill -9.
+    ProcessExit,
+    /// The server's process restarts.
+    ServerRestart,
+    /// The power fails.
+    PowerLoss,
+    /// One node is lost for ever.
+    NodeLoss,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProcessExit => "the end of the process",
+            Self::ServerRestart => "a restart of the server",
+            Self::PowerLoss => "power loss",
+            Self::NodeLoss => "the loss of one node",
+        })
+    }
+}
+
+/// Among whom an insert has exactly one winner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// All threads of this process.
+    Process,
+    /// All clients of one primary.
+    Primary,
+    /// All clients with one server list, while the item stays.
+    ServerList,
+    /// All clients of one replica set.
+    ReplicaSet,
+    /// All clients in one datacenter.
+    Datacenter,
+    /// All clients of the cluster.
+    Cluster,
+}
+
+/// Who sees the same data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Sharing {
+    /// Clones of one handle.
+    Handle,
+    /// Everybody who connects with the same configuration.
+    Network,
+}
+
+/// Whether a store may forget live entries to make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Eviction {
+    /// It refuses new entries instead.
+    Never,
+    /// It may forget users whole.
+    WholeUsers,
+}
+
+/// What a store refuses with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge), before it sends anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest value that is accepted, in bytes of its JSON text.
+    pub value_bytes: usize,
+}
+
+impl Limits {
+    /// The largest value unless a store says otherwise: 1 MiB.
+    pub const VALUE_BYTES: usize = 1 << 20;
+
+    /// These limits with another largest value.
+    #[must_use]
+    pub const fn with_value_bytes(mut self, bytes: usize) -> Self {
+        self.value_bytes = bytes;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { value_bytes: Self::VALUE_BYTES }
+    }
+}
+
+/// One thing that a store found when it diagnosed itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// Its name, lower-case with dashes, stable for programs: `may-evict`.
+    pub name: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was seen, with the server's own words for it.
+    pub evidence: String,
+    /// What to do about it; empty if there is nothing to do.
+    pub mend: String,
+}
+
+impl Finding {
+    /// A finding.
+    pub fn new(
+        name: &'static str,
+        severity: Severity,
+        evidence: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self { name, severity, evidence: evidence.into(), mend: mend.into() }
+    }
+}
+
+/// How bad a [`Finding`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// Assignments can be lost in circumstances that happen.
+    Warning,
+    /// Assignments will be lost, or cannot be written.
+    Problem,
+}

@@ -1,0 +1,80 @@
+//! The profile: the live entries of a user, what is damaged among them, and the epoch.
+
+use crate::codec::Damage;
+use crate::entry::Entry;
+use crate::id::Key;
+use crate::revision::Epoch;
+use crate::time::UnixMillis;
+
+/// The live entries of a user, in the order of their keys.
+///
+/// An absent user has none. It still has an epoch while an erase mark lives.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Profile {
+    epoch: Option<Epoch>,
+    entries: Vec<(Key, Entry)>,
+    damaged: Vec<Damaged>,
+}
+
+impl Profile {
+    /// A profile from what a store found. Entries that have expired `now` are left out.
+    pub fn new(
+        epoch: Option<Epoch>,
+        entries: impl IntoIterator<Item = (Key, Entry)>,
+        damaged: Vec<Damaged>,
+        now: UnixMillis,
+    ) -> Self {
+        let mut entries: Vec<_> = entries.into_iter().filter(|(_, entry)| entry.is_live(now)).collect();
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Self { epoch, entries, damaged }
+    }
+
+    /// The epoch of the live erase mark, if there is one: what a write that follows from this read carries.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
+    /// The entry under this key.
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        let place = self.entries.binary_search_by(|(at, _)| at.as_str().cmp(key)).ok()?;
+        self.entries.get(place).map(|(_, entry)| entry)
+    }
+
+    /// All entries, in the order of their keys.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Key, &Entry)> {
+        self.entries.iter().map(|(key, entry)| (key, entry))
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none, and none that are damaged.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.damaged.is_empty()
+    }
+
+    /// The entries that stand there and cannot be read.
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+}
+
+impl IntoIterator for Profile {
+    type Item = (Key, Entry);
+    type IntoIter = std::vec::IntoIter<(Key, Entry)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+/// A stored entry that cannot be read. It stays until somebody puts over it or removes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// Where it stands.
+    pub key: Key,
+    /// What is wrong with it.
+    pub damage: Damage,
+}
