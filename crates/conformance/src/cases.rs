@@ -1,0 +1,3 @@
+//! The cases, a module for each group of the contract. Which of them run is in `registry`.
+
+pub(crate) mod basic;
