@@ -1,0 +1,188 @@
+//! Optimizely's User Profile Service: `lookup` and `save`, exactly the SDK's JSON.
+//!
+//! Contract: the SDKs call `lookup(user_id)` once before a decision and `save(profile)` after it if something was
+//! newly bucketed, with the **whole** map as that process knew it. A lookup that failed looks to them like an empty
+//! profile. So a save here replaces only what its caller provably read and changed, and else adds:
+//!
+//! | an entry of the saved map | becomes |
+//! |---|---|
+//! | was read, comes back as it was | nothing, without a round trip |
+//! | was read, has another variation | a replacement of the revision that was read |
+//! | was not read | an insert, unless something stands there, or the user was erased since |
+//! | was read, is not in the map | nothing: it left the datafile, or the SDK dropped it |
+//!
+//! What proves a read is the receipt, one more entry of the map under `stickystore`.
+
+use stickystore_core::{AsyncStore, AsyncStoreExt as _, Read, Result, Store, StoreExt as _, UnixMillis};
+
+use crate::report::SaveReport;
+use crate::settings::Settings;
+
+mod profile;
+mod save;
+
+pub use profile::{RECEIPT_KEY, UserProfile};
+use save::{Save, Step};
+
+/// The User Profile Service over a blocking store.
+///
+/// ```
+/// use stickystore_core::{Namespace, memory::MemoryStore};
+/// use stickystore_services::{Settings, optimizely::UserProfileService};
+///
+/// let service = UserProfileService::new(MemoryStore::new(), Settings::new(Namespace::new("shop")?));
+/// service.save_json(r#"{"user_id":"ann","experiment_bucket_map":{"e1":{"variation_id":"red"}}}"#)?;
+///
+/// let mut profile = service.lookup("ann")?;
+/// assert_eq!(profile.variation("e1"), Some("red"));
+///
+/// // The variation is gone from the datafile: what was read may be replaced.
+/// profile.set_variation("e1", "blue");
+/// let report = service.save(&profile)?;
+/// assert_eq!(
+///     report.to_json(),
+///     r#"{"entries":{"e1":{"outcome":"replaced","old":{"variation_id":"red"}}}}"#
+/// );
+/// # Ok::<(), stickystore_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct UserProfileService<S> {
+    store: S,
+    settings: Settings,
+}
+
+impl<S: Store> UserProfileService<S> {
+    /// The service over this store.
+    pub fn new(store: S, settings: Settings) -> Self {
+        Self { store, settings }
+    }
+
+    /// The profile of this user; without entries for a user who has none.
+    ///
+    /// # Errors
+    /// What the store answers. The SDKs' hooks cannot say "failed": whoever feeds one has to decide what it gets.
+    pub fn lookup(&self, user_id: &str) -> Result<UserProfile> {
+        let lookup = Lookup::new(&self.settings, user_id)?;
+        let profile = self.store.read_one(lookup.call, lookup.read.clone())?;
+        Ok(lookup.answer(profile, &self.settings))
+    }
+
+    /// [`lookup`](Self::lookup) as the SDK's JSON; `null` for a user without entries if receipts are off.
+    ///
+    /// # Errors
+    /// Those of [`lookup`](Self::lookup).
+    pub fn lookup_json(&self, user_id: &str) -> Result<String> {
+        Ok(self.lookup(user_id)?.to_json())
+    }
+
+    /// Saves a profile as the SDK sends it, or as Rust code made it from a lookup.
+    ///
+    /// # Errors
+    /// Only what concerns the whole profile, as an unusable user id. What becomes of each entry, failures included, is
+    /// in the report.
+    pub fn save(&self, profile: &UserProfile) -> Result<SaveReport> {
+        let mut save = Save::new(profile, &self.settings)?;
+        loop {
+            match save.next() {
+                Step::Read(call, read) => save.was_read(self.store.read_one(call, read)),
+                Step::Write(call, writes) => save.was_written(self.store.write(call, &writes)),
+                Step::Done(report) => return Ok(report),
+            }
+        }
+    }
+
+    /// [`save`](Self::save) of the SDK's JSON.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](stickystore_core::ErrorKind::Invalid) if it is not a profile, else those of
+    /// [`save`](Self::save).
+    pub fn save_json(&self, profile: &str) -> Result<SaveReport> {
+        self.save(&UserProfile::parse(profile)?)
+    }
+}
+
+/// The User Profile Service over an async store; the same as [`UserProfileService`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), stickystore_core::Error> {
+/// use stickystore_core::{Immediate, Namespace, memory::MemoryStore};
+/// use stickystore_services::{Settings, optimizely::AsyncUserProfileService};
+///
+/// let store = Immediate::new(MemoryStore::new());
+/// let service = AsyncUserProfileService::new(store, Settings::new(Namespace::new("shop")?));
+/// service.save_json(r#"{"user_id":"ann","experiment_bucket_map":{"e1":{"variation_id":"red"}}}"#).await?;
+/// assert_eq!(service.lookup("ann").await?.variation("e1"), Some("red"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct AsyncUserProfileService<S> {
+    store: S,
+    settings: Settings,
+}
+
+impl<S: AsyncStore> AsyncUserProfileService<S> {
+    /// The service over this store.
+    pub fn new(store: S, settings: Settings) -> Self {
+        Self { store, settings }
+    }
+
+    /// See [`UserProfileService::lookup`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn lookup(&self, user_id: &str) -> Result<UserProfile> {
+        let lookup = Lookup::new(&self.settings, user_id)?;
+        let profile = self.store.read_one(lookup.call, lookup.read.clone()).await?;
+        Ok(lookup.answer(profile, &self.settings))
+    }
+
+    /// See [`UserProfileService::lookup_json`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn lookup_json(&self, user_id: &str) -> Result<String> {
+        Ok(self.lookup(user_id).await?.to_json())
+    }
+
+    /// See [`UserProfileService::save`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn save(&self, profile: &UserProfile) -> Result<SaveReport> {
+        let mut save = Save::new(profile, &self.settings)?;
+        loop {
+            match save.next() {
+                Step::Read(call, read) => save.was_read(self.store.read_one(call, read).await),
+                Step::Write(call, writes) => save.was_written(self.store.write(call, &writes).await),
+                Step::Done(report) => return Ok(report),
+            }
+        }
+    }
+
+    /// See [`UserProfileService::save_json`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn save_json(&self, profile: &str) -> Result<SaveReport> {
+        self.save(&UserProfile::parse(profile)?).await
+    }
+}
+
+/// What both faces do around the read of a lookup.
+struct Lookup {
+    call: stickystore_core::Call,
+    read: Read,
+}
+
+impl Lookup {
+    fn new(settings: &Settings, user_id: &str) -> Result<Self> {
+        Ok(Self { call: settings.call(), read: Read::all(settings.subject(user_id)?) })
+    }
+
+    fn answer(self, profile: stickystore_core::Profile, settings: &Settings) -> UserProfile {
+        let seed = UnixMillis::get(self.call.now);
+        UserProfile::from_store(&self.read.subject, profile, settings.receipts(), seed)
+    }
+}

@@ -1,0 +1,245 @@
+//! The user profile: the SDK's JSON, the entries in it, and the proof of what was read.
+
+use std::collections::BTreeMap;
+
+use stickystore_core::json::{self, Members, ObjectWriter};
+use stickystore_core::{Error, ErrorKind, Profile, Result, Subject, Value};
+
+use crate::receipt::{Proof, Receipt};
+use crate::settings::Receipts;
+
+/// The entry of a bucket map that is a receipt if its variation begins as one; else an experiment like any other.
+pub const RECEIPT_KEY: &str = "stickystore";
+
+/// The same in a map that was fetched for the `$opt_experiment_bucket_map` attribute.
+const MAP_RECEIPT_KEY: &str = "stickystoremap";
+
+const USER_ID: &str = "user_id";
+const BUCKET_MAP: &str = "experiment_bucket_map";
+const VARIATION_ID: &str = "variation_id";
+
+/// A user's experiments and the variation of each, as an Optimizely SDK looks it up and saves it.
+///
+/// One that came from a lookup knows what was read: it can be changed and saved, and replaces what it was read from.
+/// Its JSON carries the same proof as one more entry of the map, the receipt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserProfile {
+    user_id: String,
+    entries: BTreeMap<String, Bucketed>,
+    /// Entries of parsed JSON that cannot be saved: what is wrong with each.
+    refused: BTreeMap<String, &'static str>,
+    receipt: Option<Receipt>,
+    shows_receipt: bool,
+    damaged: usize,
+    foreign: usize,
+}
+
+/// An entry of the bucket map.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bucketed {
+    pub(super) variation_id: String,
+    /// The whole entry: `{"variation_id":"..",..}` with the members that we do not know.
+    pub(super) value: Value,
+}
+
+impl UserProfile {
+    /// A profile without entries that proves nothing: saving it only adds.
+    pub fn new(user_id: impl Into<String>) -> Self {
+        Self {
+            user_id: user_id.into(),
+            entries: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            receipt: None,
+            shows_receipt: false,
+            damaged: 0,
+            foreign: 0,
+        }
+    }
+
+    /// Reads the SDK's JSON: `{"user_id":"..","experiment_bucket_map":{"<experiment id>":{"variation_id":".."}}}`.
+    ///
+    /// An entry without a string as `variation_id` does not fail the others: the report of the save names it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if it is not an object with these two members.
+    pub fn parse(text: &str) -> Result<Self> {
+        let members = Members::parse(text)
+            .map_err(|error| invalid("a user profile is a JSON object").with_source(error))?;
+        let user_id = members.get(USER_ID).ok_or_else(|| invalid("the user profile has no user_id"))?;
+        let user_id =
+            json::as_string(user_id).ok_or_else(|| invalid("the user_id of a user profile is a string"))?;
+        let map = members.get(BUCKET_MAP);
+        let map = map.ok_or_else(|| invalid("the user profile has no experiment_bucket_map"))?;
+        let map = Members::parse(map).map_err(|error| {
+            invalid("the experiment_bucket_map of a user profile is an object").with_source(error)
+        })?;
+        let mut profile = Self::new(user_id);
+        for (experiment, text) in map.iter() {
+            profile.take(experiment, text);
+        }
+        Ok(profile)
+    }
+
+    /// The SDK's JSON. With a receipt in the map if it came from a lookup; `null` if there is nothing to show.
+    pub fn to_json(&self) -> String {
+        let shown = self.receipt.as_ref().filter(|_| self.shows_receipt);
+        if self.entries.is_empty() && shown.is_none() {
+            return "null".to_owned();
+        }
+        let mut map = ObjectWriter::new();
+        for (experiment, bucketed) in &self.entries {
+            map.raw(experiment, bucketed.value.as_str());
+        }
+        if let Some(receipt) = shown {
+            let mut entry = ObjectWriter::new();
+            entry.string(VARIATION_ID, &receipt.to_text());
+            map.raw(RECEIPT_KEY, &entry.finish());
+        }
+        let mut profile = ObjectWriter::new();
+        profile.string(USER_ID, &self.user_id);
+        profile.raw(BUCKET_MAP, &map.finish());
+        profile.finish()
+    }
+
+    /// The user.
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// The variation of this experiment.
+    pub fn variation(&self, experiment_id: &str) -> Option<&str> {
+        self.entries.get(experiment_id).map(|bucketed| bucketed.variation_id.as_str())
+    }
+
+    /// Puts the user into this variation of this experiment, to be saved.
+    pub fn set_variation(&mut self, experiment_id: impl Into<String>, variation_id: impl Into<String>) {
+        let (experiment_id, variation_id) = (experiment_id.into(), variation_id.into());
+        if is_receipt(&experiment_id, &variation_id) {
+            return;
+        }
+        // An experiment that is really named so takes the receipt's place.
+        self.shows_receipt &= experiment_id != RECEIPT_KEY;
+        let value = Value::new(entry_text(&variation_id, &Members::default()));
+        if let Ok(value) = value {
+            self.entries.insert(experiment_id, Bucketed { variation_id, value });
+        }
+    }
+
+    /// All experiments and their variations, in the order of the experiments' ids.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.entries
+            .iter()
+            .map(|(experiment, bucketed)| (experiment.as_str(), bucketed.variation_id.as_str()))
+    }
+
+    /// Whether it has no experiments.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many stored entries of this user are damaged. They are left as they are.
+    pub fn damaged(&self) -> usize {
+        self.damaged
+    }
+
+    /// How many stored entries of this user are of another shape, as those of another SDK in the same namespace. They
+    /// are not handed out and never overwritten.
+    pub fn foreign(&self) -> usize {
+        self.foreign
+    }
+
+    /// What a lookup hands out of what the store has.
+    pub(super) fn from_store(subject: &Subject, profile: Profile, receipts: Receipts, seed: u64) -> Self {
+        let mut handed_out = Self::new(subject.user.as_str());
+        handed_out.damaged = profile.damaged().len();
+        let epoch = profile.epoch();
+        let mut read = Vec::with_capacity(profile.len());
+        for (key, entry) in profile {
+            match bucketed(entry.value.as_str()) {
+                Ok(variation_id) if !is_receipt(key.as_str(), &variation_id) => {
+                    read.push((key.as_str().to_owned(), entry.revision));
+                    let bucketed = Bucketed { variation_id, value: entry.value };
+                    handed_out.entries.insert(key.as_str().to_owned(), bucketed);
+                }
+                _ => handed_out.foreign += 1,
+            }
+        }
+        let entries = &handed_out.entries;
+        let proved = read.iter().filter_map(|(key, revision)| {
+            Some((key.as_str(), *revision, entries.get(key)?.variation_id.as_str()))
+        });
+        let receipt = Receipt::new(subject, epoch, seed, proved);
+        // An experiment that is really named so takes the receipt's place while it lives.
+        handed_out.shows_receipt = receipts == Receipts::On && !entries.contains_key(RECEIPT_KEY);
+        handed_out.receipt = Some(receipt);
+        handed_out
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Bucketed)> {
+        self.entries.iter().map(|(experiment, bucketed)| (experiment.as_str(), bucketed))
+    }
+
+    /// Entries that cannot be saved, each with the reason.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.refused.iter().map(|(experiment, why)| (experiment.as_str(), *why))
+    }
+
+    /// The receipt, if it is this user's in this namespace.
+    pub(super) fn receipt_of(&self, subject: &Subject) -> Option<&Receipt> {
+        self.receipt.as_ref().filter(|receipt| receipt.belongs_to(subject))
+    }
+
+    /// Takes an entry of the SDK's map: to save, as the receipt, or to refuse.
+    fn take(&mut self, experiment: &str, text: &str) {
+        let variation_id = match bucketed(text) {
+            Ok(variation_id) => variation_id,
+            Err(why) => {
+                self.refused.insert(experiment.to_owned(), why);
+                return;
+            }
+        };
+        if is_receipt(experiment, &variation_id) {
+            if experiment == RECEIPT_KEY {
+                self.receipt = Receipt::parse(&variation_id);
+                self.shows_receipt = self.receipt.is_some();
+            }
+            return;
+        }
+        let members = Members::parse(text).unwrap_or_default();
+        if let Ok(value) = Value::new(entry_text(&variation_id, &members)) {
+            self.entries.insert(experiment.to_owned(), Bucketed { variation_id, value });
+        }
+    }
+}
+
+/// What a receipt says of an entry of the map; without one nothing was read.
+pub(super) fn proof(receipt: Option<&Receipt>, experiment: &str, bucketed: &Bucketed) -> Proof {
+    receipt.map_or(Proof::NotRead, |receipt| receipt.proof(experiment, &bucketed.variation_id))
+}
+
+/// The variation in an entry's text, or why it is no entry.
+pub(super) fn bucketed(text: &str) -> Result<String, &'static str> {
+    let members = Members::parse(text).map_err(|_| "the entry of an experiment is an object")?;
+    let variation_id = members.get(VARIATION_ID).ok_or("the entry has no variation_id")?;
+    let variation_id = json::as_string(variation_id).ok_or("the variation_id of an entry is a string")?;
+    Ok(variation_id.into_owned())
+}
+
+/// An entry as it is stored: the variation first, then what else it had, values as they were.
+fn entry_text(variation_id: &str, members: &Members<'_>) -> String {
+    let mut object = ObjectWriter::new();
+    object.string(VARIATION_ID, variation_id);
+    for (name, text) in members.iter().filter(|(name, _)| *name != VARIATION_ID) {
+        object.raw(name, &json::compact(text));
+    }
+    object.finish()
+}
+
+/// Whether an entry is a receipt, of whatever version: never stored, never handed out as an experiment.
+fn is_receipt(experiment: &str, variation_id: &str) -> bool {
+    matches!(experiment, RECEIPT_KEY | MAP_RECEIPT_KEY) && Receipt::is_one(variation_id)
+}
+
+fn invalid(context: &'static str) -> Error {
+    Error::new(ErrorKind::Invalid, context)
+}

@@ -1,0 +1,147 @@
+//! What became of a save, entry by entry: every service reports in these words.
+
+use std::collections::BTreeMap;
+
+use stickystore_core::json::ObjectWriter;
+use stickystore_core::{Effect, Error, Value};
+
+/// What became of each entry of a save.
+///
+/// ```
+/// # use stickystore_core::{Namespace, memory::MemoryStore};
+/// # use stickystore_services::{Settings, optimizely::UserProfileService};
+/// # let service = UserProfileService::new(MemoryStore::new(), Settings::new(Namespace::new("shop")?));
+/// let report = service.save_json(r#"{"user_id":"ann","experiment_bucket_map":{"e1":{"variation_id":"red"}}}"#)?;
+/// assert_eq!(report.to_json(), r#"{"entries":{"e1":{"outcome":"inserted"}}}"#);
+/// # Ok::<(), stickystore_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct SaveReport {
+    entries: BTreeMap<String, Saved>,
+}
+
+/// What became of one entry of a save.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Saved {
+    /// It is new.
+    Inserted,
+    /// It stood there already, with this value.
+    Unchanged,
+    /// It replaced what its caller had read.
+    Replaced {
+        /// What it replaced.
+        old: Value,
+    },
+    /// Something else stands there, and stays; or nothing, and nothing comes.
+    Kept {
+        /// Why.
+        why: Why,
+        /// What stands there, if anything.
+        winner: Option<Value>,
+    },
+    /// It failed.
+    Failed {
+        /// With this; it says whether the entry may have been written all the same.
+        error: Error,
+    },
+}
+
+/// Why an entry of a save was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Why {
+    /// Somebody else wrote it since the caller read.
+    Raced,
+    /// Nothing proves that the caller had read what stands there.
+    Unproven,
+    /// What the caller had read expired or was removed since.
+    Gone,
+    /// The user was erased since the caller read.
+    Erased,
+    /// It would bring back a value that was replaced a short while ago, or replace once too often: two datafiles do
+    /// not know each other's variations.
+    War,
+}
+
+impl Why {
+    /// Its name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raced => "raced",
+            Self::Unproven => "unproven",
+            Self::Gone => "gone",
+            Self::Erased => "erased",
+            Self::War => "war",
+        }
+    }
+}
+
+impl SaveReport {
+    /// What became of the entry under this key.
+    pub fn get(&self, key: &str) -> Option<&Saved> {
+        self.entries.get(key)
+    }
+
+    /// All entries, in the order of their keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Saved)> {
+        self.entries.iter().map(|(key, saved)| (key.as_str(), saved))
+    }
+
+    /// The first error, if an entry failed.
+    pub fn error(&self) -> Option<&Error> {
+        self.entries.values().find_map(|saved| match saved {
+            Saved::Failed { error } => Some(error),
+            _ => None,
+        })
+    }
+
+    /// As JSON: `{"entries":{"<key>":{"outcome":"kept","why":"raced","winner":{..}}}}`.
+    ///
+    /// Outcomes are `inserted`, `unchanged`, `replaced` (with `old`), `kept` (with `why`, and `winner` if something
+    /// stands there) and `failed` (with `effect`, `not-applied` or `unknown`, and `error`).
+    pub fn to_json(&self) -> String {
+        let mut entries = ObjectWriter::new();
+        for (key, saved) in &self.entries {
+            entries.raw(key, &saved.to_json());
+        }
+        let mut report = ObjectWriter::new();
+        report.raw("entries", &entries.finish());
+        report.finish()
+    }
+
+    pub(crate) fn set(&mut self, key: &str, saved: Saved) {
+        self.entries.insert(key.to_owned(), saved);
+    }
+}
+
+impl Saved {
+    fn to_json(&self) -> String {
+        let mut object = ObjectWriter::new();
+        match self {
+            Self::Inserted => object.string("outcome", "inserted"),
+            Self::Unchanged => object.string("outcome", "unchanged"),
+            Self::Replaced { old } => {
+                object.string("outcome", "replaced");
+                object.raw("old", old.as_str());
+            }
+            Self::Kept { why, winner } => {
+                object.string("outcome", "kept");
+                object.string("why", why.as_str());
+                if let Some(winner) = winner {
+                    object.raw("winner", winner.as_str());
+                }
+            }
+            Self::Failed { error } => {
+                object.string("outcome", "failed");
+                let effect = match error.effect() {
+                    Effect::NotApplied => "not-applied",
+                    Effect::Unknown => "unknown",
+                };
+                object.string("effect", effect);
+                object.string("error", &error.to_string());
+            }
+        }
+        object.finish()
+    }
+}

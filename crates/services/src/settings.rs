@@ -1,0 +1,122 @@
+//! What every service needs besides its store: whose users, for how long, how fast, by which clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stickystore_core::{
+    Call, Clock, Expiry, Namespace, Result, Subject, SystemClock, Ttl, UnixMillis, UserId,
+};
+
+/// How a service uses its store.
+///
+/// ```
+/// use std::time::Duration;
+/// use stickystore_core::{Namespace, Ttl};
+/// use stickystore_services::Settings;
+///
+/// let settings = Settings::new(Namespace::new("shop")?)
+///     .with_ttl(Ttl::new(Duration::from_secs(90 * 86_400))?)
+///     .with_deadline(Duration::from_millis(100));
+/// # Ok::<(), stickystore_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Settings {
+    namespace: Namespace,
+    ttl: Option<Ttl>,
+    deadline: Duration,
+    clock: Arc<dyn Clock>,
+    replace_back_after: Duration,
+    receipts: Receipts,
+}
+
+/// Whether what a lookup hands to an SDK carries a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipts {
+    /// It does: a save can replace what its caller read and changed.
+    On,
+    /// It does not: a save through an SDK can only add.
+    Off,
+}
+
+impl Settings {
+    /// How long a lookup or a save may take, unless said otherwise: users wait for it.
+    pub const DEADLINE: Duration = Duration::from_millis(250);
+
+    /// For how long a replaced value must not come back, unless said otherwise: longer than the rollout of a
+    /// datafile, during which processes with the old and the new one would replace each other's values for ever.
+    pub const REPLACE_BACK_AFTER: Duration = Duration::from_secs(10 * 60);
+
+    /// Settings for this namespace: entries without an end, [`Settings::DEADLINE`], the machine's clock, receipts.
+    pub fn new(namespace: Namespace) -> Self {
+        Self {
+            namespace,
+            ttl: None,
+            deadline: Self::DEADLINE,
+            clock: Arc::new(SystemClock),
+            replace_back_after: Self::REPLACE_BACK_AFTER,
+            receipts: Receipts::On,
+        }
+    }
+
+    /// How long an entry lives from its own last write.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Ttl) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// How long one lookup or save may take.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The clock by which entries end.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// For how long a replaced value must not come back.
+    #[must_use]
+    pub fn with_replace_back_after(mut self, time: Duration) -> Self {
+        self.replace_back_after = time;
+        self
+    }
+
+    /// Whether lookups carry receipts.
+    #[must_use]
+    pub fn with_receipts(mut self, receipts: Receipts) -> Self {
+        self.receipts = receipts;
+        self
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    pub(crate) fn receipts(&self) -> Receipts {
+        self.receipts
+    }
+
+    pub(crate) fn replace_back_after(&self) -> Duration {
+        self.replace_back_after
+    }
+
+    /// A call that starts now.
+    pub(crate) fn call(&self) -> Call {
+        Call::within(&self.clock, self.deadline)
+    }
+
+    pub(crate) fn subject(&self, user_id: &str) -> Result<Subject> {
+        Ok(Subject::new(self.namespace.clone(), UserId::new(user_id)?))
+    }
+
+    /// When an entry ends that is written now.
+    pub(crate) fn expiry(&self, now: UnixMillis) -> Result<Expiry> {
+        self.ttl.map_or(Ok(Expiry::Never), |ttl| Expiry::after(now, ttl))
+    }
+}
