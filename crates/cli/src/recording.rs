@@ -1,0 +1,74 @@
+//! The recorded traffic of a real SDK: a line of JSON for each call that it made to its profile service.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A recording: which SDK it is of, and the calls in their order.
+pub(crate) struct Recording {
+    pub(crate) sdk: String,
+    pub(crate) calls: Vec<Recorded>,
+}
+
+/// One recorded call.
+#[derive(Deserialize)]
+pub(crate) struct Recorded {
+    pub(crate) seq: u64,
+    pub(crate) scenario: String,
+    pub(crate) method: String,
+    pub(crate) args: Vec<Value>,
+    /// What the service returned.
+    #[serde(default)]
+    pub(crate) ret: Value,
+    /// What it threw instead.
+    pub(crate) exc: Option<String>,
+}
+
+/// Why a recording cannot be used.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    file: PathBuf,
+    what: String,
+}
+
+impl Unusable {
+    pub(crate) fn new(file: &Path, what: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), what: what.into() }
+    }
+}
+
+impl std::fmt::Display for Unusable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.file.display(), self.what)
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+impl Recording {
+    /// Reads a file: one row of kind `meta`, and rows of kind `call`; the other kinds are not calls.
+    pub(crate) fn open(file: &Path) -> Result<Self, Unusable> {
+        #[derive(Deserialize)]
+        struct Row {
+            kind: String,
+            sdk: Option<String>,
+        }
+        let text = fs::read_to_string(file).map_err(|error| Unusable::new(file, error.to_string()))?;
+        let mut recording = Self { sdk: String::new(), calls: Vec::new() };
+        for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+            let unusable = |error: serde_json::Error| Unusable::new(file, format!("line {line}: {error}"));
+            let row: Row = serde_json::from_str(text).map_err(unusable)?;
+            match row.kind.as_str() {
+                "meta" => recording.sdk = row.sdk.unwrap_or_default(),
+                "call" => recording.calls.push(serde_json::from_str(text).map_err(unusable)?),
+                _ => {}
+            }
+        }
+        if recording.sdk.is_empty() {
+            return Err(Unusable::new(file, "no row of kind \"meta\" says which SDK was recorded"));
+        }
+        Ok(recording)
+    }
+}
