@@ -1,0 +1,132 @@
+//! A store of somebody else's: only what the trait requires, checked by the whole suite.
+//!
+//! `cargo run -p stickystore-conformance --example third_party_store` prints the verdict.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stickystore_conformance::{Harness, Opened, run};
+use stickystore_core::decide::{Act, Stored, decide, decide_erase};
+use stickystore_core::{
+    Call, Change, Effect, Entry, Erase, Error, ErrorKind, Key, Keys, Mark, Outcome, Profile, Read, Result,
+    Store, StoreInfo, Subject, Write,
+};
+
+#[derive(Debug)]
+struct MyStore {
+    info: StoreInfo,
+    users: Mutex<BTreeMap<Subject, User>>,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct User {
+    mark: Option<Mark>,
+    entries: BTreeMap<Key, Entry>,
+}
+
+impl MyStore {
+    fn new() -> Self {
+        Self { info: StoreInfo::new("mine"), users: Mutex::default(), closed: AtomicBool::new(false) }
+    }
+
+    /// What has to be said before anything is done.
+    fn admit(&self, call: Call) -> Result<()> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Closed, "this store was closed"));
+        }
+        if call.remaining().is_zero() {
+            let late = Error::new(ErrorKind::Timeout, "the deadline had passed before the call");
+            return Err(late.with_effect(Effect::NotApplied));
+        }
+        Ok(())
+    }
+
+    fn user<T>(&self, subject: &Subject, act: impl FnOnce(&mut User) -> T) -> T {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        act(users.entry(subject.clone()).or_default())
+    }
+
+    fn change(&self, call: Call, write: &Write, change: &Change) -> Result<Outcome> {
+        self.admit(call)?;
+        if change.entry().is_some_and(|entry| entry.value.len_bytes() > self.info.limits.value_bytes) {
+            return Err(Error::new(ErrorKind::TooLarge, "the value is over this store's limit"));
+        }
+        self.user(write.subject(), |user| {
+            let stored = user.entries.get(change.key()).map_or(Stored::Absent, Stored::Entry);
+            let decision = decide(change, stored, write.epoch(), user.mark, call.now);
+            match (decision.act, change.entry()) {
+                (Act::Write, Some(entry)) => drop(user.entries.insert(change.key().clone(), entry.clone())),
+                (Act::Delete, _) => drop(user.entries.remove(change.key())),
+                _ => {}
+            }
+            decision.outcome
+        })
+    }
+}
+
+impl Store for MyStore {
+    fn info(&self) -> &StoreInfo {
+        &self.info
+    }
+
+    fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
+        let answer = |read: &Read| {
+            self.admit(call)?;
+            let wanted = |key: &Key| !matches!(&read.keys, Keys::Only(keys) if !keys.contains(key));
+            Ok(self.user(&read.subject, |user| {
+                let epoch = user.mark.filter(|mark| mark.is_live(call.now)).map(|mark| mark.epoch);
+                let entries = user.entries.clone().into_iter().filter(|(key, _)| wanted(key));
+                Profile::new(epoch, entries, Vec::new(), call.now)
+            }))
+        };
+        reads.iter().map(answer).collect()
+    }
+
+    fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
+        let changes =
+            |write: &Write| write.changes().iter().map(|change| self.change(call, write, change)).collect();
+        writes.iter().map(changes).collect()
+    }
+
+    fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
+        let answer = |erase: &Erase| {
+            self.admit(call)?;
+            self.user(&erase.subject, |user| {
+                let stood = user.entries.values().any(|entry| entry.is_live(call.now));
+                let decision = decide_erase(erase, user.mark, stood, call.now)?;
+                if decision.leave.is_some() {
+                    *user = User { mark: decision.leave, entries: BTreeMap::new() };
+                }
+                Ok(decision.stood)
+            })
+        };
+        erases.iter().map(answer).collect()
+    }
+
+    fn ping(&self, call: Call) -> Result<()> {
+        self.admit(call)
+    }
+
+    fn close(&self, _call: Call) -> Result<()> {
+        self.closed.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+fn harness() -> Harness {
+    Harness::blocking("mine", || Ok(Opened::blocking(Arc::new(MyStore::new()))))
+}
+
+fn main() {
+    let report = run(&harness());
+    println!("{report}");
+    assert!(report.is_good());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harness;
+    stickystore_conformance::conformance_tests!(mine, harness);
+}
