@@ -5,6 +5,7 @@
 //! text of a value is never decoded and written again.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserializer as _;
@@ -61,6 +62,9 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Up to so many members are looked through one by one, which is faster than hashing them.
+const FEW: usize = 16;
+
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {
@@ -72,13 +76,24 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members: Self::Value = Vec::new();
-        let mut places = std::collections::HashMap::new();
-        while let Some((name, value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
-            match places.get(&name.0).and_then(|&place: &usize| members.get_mut(place)) {
+        // Where each name is, once there are too many to look through.
+        let mut places = HashMap::new();
+        while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+            let place = if members.len() < FEW {
+                members.iter().position(|(member, _)| *member == name)
+            } else {
+                if places.is_empty() {
+                    places.extend(members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)));
+                }
+                places.get(&name).copied()
+            };
+            match place.and_then(|place| members.get_mut(place)) {
                 Some(member) => member.1 = value.get(),
                 None => {
-                    places.insert(name.0.clone(), members.len());
-                    members.push((name.0, value.get()));
+                    if !places.is_empty() {
+                        places.insert(name.clone(), members.len());
+                    }
+                    members.push((name, value.get()));
                 }
             }
         }
@@ -211,6 +226,19 @@ mod tests {
     fn the_last_of_two_equal_names_counts_and_escapes_are_read() {
         let members = Members::parse(r#"{"a":1,"\u0061":2,"b":3}"#).unwrap();
         assert_eq!(members.iter().collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
+    }
+
+    #[test]
+    fn the_last_counts_also_among_many() {
+        let names: Vec<_> = (0..3 * FEW).map(|i| (i % (2 * FEW)).to_string()).collect();
+        let text: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("\"{name}\":{i}")).collect();
+        let text = format!("{{{}}}", text.join(","));
+        let members = Members::parse(&text).unwrap();
+        assert_eq!(members.len(), 2 * FEW);
+        for name in 0..2 * FEW {
+            let last = if name < FEW { name + 2 * FEW } else { name };
+            assert_eq!(members.get(&name.to_string()), Some(last.to_string().as_str()));
+        }
     }
 
     #[test]
