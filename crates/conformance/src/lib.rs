@@ -24,6 +24,7 @@
 
 pub mod broken;
 
+mod act;
 mod cases;
 mod context;
 mod harness;
@@ -31,6 +32,8 @@ mod probe;
 mod registry;
 mod report;
 mod run;
+mod scene;
+mod seen;
 
 pub use harness::{Api, Harness, Opened, Plant};
 pub use probe::Probe;

@@ -1,7 +1,7 @@
 //! Stores that give out other values than they were given.
 
 use stickystore_core::{
-    Call, Change, Entry, ErrorKind, Keys, Outcome, Profile, Result, Unknown, Value, Was, Write, json,
+    Call, Change, Entry, ErrorKind, Key, Keys, Outcome, Profile, Result, Unknown, Value, Was, Write, json,
 };
 
 use super::BrokenStore;
@@ -88,7 +88,7 @@ pub(super) const STORES: &[BrokenStore] = &[
                 let profile = answer?;
                 let Keys::Only(keys) = &read.keys else { return Ok(profile) };
                 let (epoch, damaged) = (profile.epoch(), profile.damaged().to_vec());
-                let sent = |key| keys.iter().take(16).any(|sent| sent == key);
+                let sent = |key: &Key| keys.iter().take(16).any(|sent| sent == key);
                 let entries = profile.into_iter().filter(|(key, _)| sent(key));
                 Ok(Profile::new(epoch, entries, damaged, call.now))
             }))
