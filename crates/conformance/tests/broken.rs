@@ -23,7 +23,9 @@ fn every_broken_store_is_caught() {
     let matrix = &*MATRIX;
     println!("{matrix}");
     assert!(matrix.stores.len() >= FEWEST);
-    assert!(matrix.survivors().is_empty(), "{:#?}", matrix.survivors());
+    let survivors = matrix.survivors();
+    let named: Vec<_> = survivors.iter().map(|store| format!("{}: {}", store.name, store.breaks)).collect();
+    assert!(survivors.is_empty(), "no case catches these:\n{}", named.join("\n"));
 }
 
 #[test]

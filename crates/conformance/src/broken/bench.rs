@@ -220,11 +220,6 @@ impl Bench {
         decision.outcome
     }
 
-    /// Takes away of this user what ended longer than the grace ago.
-    pub(super) fn sweep(&self, state: &mut State, subject: &Subject, now: UnixMillis) {
-        sweep(state, subject, now, GRACE);
-    }
-
     pub(super) fn erase_all(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
         let answer = |erase| {
             self.fault().admit(self, call, Operation::Erase)?;

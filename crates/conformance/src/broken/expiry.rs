@@ -37,14 +37,19 @@ pub(super) const STORES: &[BrokenStore] = &[
         },
     },
     BrokenStore {
-        name: "rounds the expiry down to a second",
+        name: "compares times in whole seconds",
         breaks: "an entry is live to the millisecond",
-        open: || opened(Stores(|entry, _, _| in_seconds(entry, |millis| millis / 1_000))),
+        open: || {
+            opened(Shows(|entry, now| match entry.expiry {
+                Expiry::Never => true,
+                Expiry::At(at) => now.get() / 1_000 < at.get() / 1_000,
+            }))
+        },
     },
     BrokenStore {
         name: "rounds the expiry up to a second",
         breaks: "an entry is live to the millisecond",
-        open: || opened(Stores(|entry, _, _| in_seconds(entry, |millis| millis.div_ceil(1_000)))),
+        open: || opened(Stores(|entry, _, _| up_to_a_second(entry))),
     },
     BrokenStore {
         name: "a life below a second is endless",
@@ -200,9 +205,9 @@ pub(super) const STORES: &[BrokenStore] = &[
     },
 ];
 
-fn in_seconds(entry: &mut Entry, round: impl FnOnce(u64) -> u64) {
+fn up_to_a_second(entry: &mut Entry) {
     if let Expiry::At(at) = entry.expiry {
-        let at = UnixMillis::new(round(at.get()) * 1_000).unwrap_or(UnixMillis::MAX);
+        let at = UnixMillis::new(at.get().div_ceil(1_000) * 1_000).unwrap_or(UnixMillis::MAX);
         entry.expiry = Expiry::At(at);
     }
 }

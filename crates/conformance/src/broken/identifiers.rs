@@ -1,5 +1,8 @@
 //! Stores that change identifiers: whatever makes two of them one.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use stickystore_core::{
     Call, Change, Erase, ErrorKind, Key, Namespace, Operation, Outcome, Result, Subject, UserId, Write,
 };
@@ -24,9 +27,14 @@ pub(super) const STORES: &[BrokenStore] = &[
         open: || opened(Ids(str::to_lowercase)),
     },
     BrokenStore {
-        name: "folds ASCII case as a collation does",
-        breaks: "identifiers are verbatim: case",
-        open: || opened(Ids(str::to_ascii_uppercase)),
+        name: "compares without case, as a collation does",
+        breaks: "different bytes are different users and keys: case",
+        open: || opened(Collates::by(str::to_ascii_lowercase)),
+    },
+    BrokenStore {
+        name: "compares without trailing spaces, as a CHAR column does",
+        breaks: "different bytes are different users and keys: spaces at the end",
+        open: || opened(Collates::by(|id| id.trim_end_matches(' ').to_owned())),
     },
     BrokenStore {
         name: "joins user and key with a colon",
@@ -112,6 +120,36 @@ fn hash_tag(id: &str) -> String {
     match id.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
         Some((tag, _)) if !tag.is_empty() => tag.to_owned(),
         _ => id.to_owned(),
+    }
+}
+
+/// Keeps identifiers as they were first written, but finds them by what this makes of them.
+struct Collates {
+    by: fn(&str) -> String,
+    users: Mutex<HashMap<(Namespace, String), UserId>>,
+    keys: Mutex<HashMap<(Subject, String), Key>>,
+}
+
+impl Collates {
+    fn by(by: fn(&str) -> String) -> Self {
+        Self { by, users: Mutex::default(), keys: Mutex::default() }
+    }
+}
+
+impl Fault for Collates {
+    fn subject(&self, subject: &Subject) -> Subject {
+        let place = (subject.namespace.clone(), (self.by)(subject.user.as_str()));
+        let mut users = self.users.lock().unwrap();
+        let first = users.entry(place).or_insert_with(|| subject.user.clone());
+        Subject::new(subject.namespace.clone(), first.clone())
+    }
+
+    fn at(&self, subject: &Subject, key: &Key) -> (Subject, Key) {
+        let subject = self.subject(subject);
+        let place = (subject.clone(), (self.by)(key.as_str()));
+        let mut keys = self.keys.lock().unwrap();
+        let first = keys.entry(place).or_insert_with(|| key.clone());
+        (subject, first.clone())
     }
 }
 

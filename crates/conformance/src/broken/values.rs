@@ -192,8 +192,7 @@ impl Fault for CutsLarge {
             Change::Insert(_, entry) | Change::Put(_, entry) | Change::Replace(_, _, entry)
                 if entry.value.len_bytes() > limit() =>
             {
-                let text: String =
-                    entry.value.as_str().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+                let text: String = entry.value.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
                 entry.value = Value::string(&text[..text.len().min(limit() / 2)]);
             }
             _ => {}
