@@ -4,8 +4,9 @@
 //! What the answers look like in a failure is in `seen`.
 
 use stickystore_core::AsyncStoreExt as _;
-use stickystore_core::{Call, Change, Entry, EpochCheck, Expiry, Keys, Profile, Read, Subject, Value, Write};
-use stickystore_core::{Outcome, UnixMillis};
+use stickystore_core::{
+    Call, Change, Entry, EpochCheck, Expiry, Keys, Outcome, Profile, Read, Subject, Value, Write,
+};
 
 use crate::context::{Context, key};
 
@@ -76,9 +77,4 @@ pub(crate) fn text(json: &str) -> Entry {
 /// The same value under a new revision with this expiry.
 pub(crate) fn anew(entry: &Entry, expiry: Expiry) -> Entry {
     Entry::new(entry.value.clone(), expiry)
-}
-
-/// The expiry at this time.
-pub(crate) fn at(time: UnixMillis) -> Expiry {
-    Expiry::At(time)
 }

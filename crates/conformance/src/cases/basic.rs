@@ -297,6 +297,7 @@ pub(crate) async fn values_are_owned(cx: Context) -> CaseResult {
     returned.was = Was::default();
     returned.expiry = Expiry::Never;
     assert_entry(get(&cx, &user, "a").await.as_ref(), Some(&written), "copies are the caller's own");
+    assert_eq!(cx.value(&user, &key("a")).await.as_deref(), Some("\"red\""));
     Ok(())
 }
 

@@ -198,7 +198,7 @@ async fn write_each(
         writes.push(write.expect("the case names each key once"));
     }
     let answers = cx.store().write(cx.call(), &writes).await;
-    let mut by_number: Vec<_> = users.iter().flat_map(|(_, numbers)| numbers).zip(answers.concat()).collect();
+    let mut by_number: Vec<_> = users.values().flatten().zip(answers.concat()).collect();
     assert_eq!(by_number.len(), places.len(), "each change has an answer");
     by_number.sort_by_key(|(n, _)| **n);
     by_number.into_iter().map(|(_, answer)| answer).collect()
