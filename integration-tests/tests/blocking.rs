@@ -1,4 +1,5 @@
 //! `Blocking`, from every place that a call can come from: a test for each row of its table, and what may go wrong.
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};

@@ -1,4 +1,5 @@
 //! What the manifests promise: one oldest Rust, features that bring only what they say, one default command.
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 use std::collections::HashSet;
 

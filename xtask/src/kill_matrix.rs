@@ -14,9 +14,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     let matrix = broken::kill_matrix();
     if options.json {
-        println!("{}", matrix.to_json())
+        println!("{}", matrix.to_json());
     } else {
-        println!("{matrix}")
+        println!("{matrix}");
     }
     match matrix.survivors().len() {
         0 => Ok(()),
