@@ -179,8 +179,8 @@ impl Bench {
         change: &Change,
         call: Call,
     ) -> Result<Decision> {
-        let limit = self.shared.info.limits.value_bytes;
-        if change.entry().is_some_and(|entry| entry.value.len_bytes() > limit) {
+        let limit = self.shared.info.limits.entry_bytes;
+        if change.entry().is_some_and(|entry| entry.size_bytes() > limit) {
             return Err(fail(Operation::Write, ErrorKind::TooLarge, "the value is over the limit"));
         }
         let (subject, key) = self.fault().at(write.subject(), change.key());

@@ -130,7 +130,7 @@ pub(super) const STORES: &[BrokenStore] = &[
 ];
 
 fn limit() -> usize {
-    stickystore_core::Limits::VALUE_BYTES
+    stickystore_core::Limits::ENTRY_BYTES
 }
 
 fn rewrite(entry: &mut Entry, rewrite: impl FnOnce(&str) -> String) {
