@@ -1,3 +1,10 @@
 //! The cases, a module for each group of the contract. Which of them run is in `registry`.
 
 pub(crate) mod basic;
+pub(crate) mod batch;
+pub(crate) mod concurrency;
+pub(crate) mod erasure;
+pub(crate) mod lifecycle;
+pub(crate) mod model;
+pub(crate) mod namespaces;
+pub(crate) mod scan;

@@ -24,11 +24,17 @@
 
 mod cases;
 mod context;
+mod dice;
 mod harness;
+mod history;
+mod model;
 mod probe;
+mod race;
 mod registry;
 mod report;
 mod run;
+mod stamp;
+mod steps;
 
 pub use harness::{Api, Harness, Opened, Plant};
 pub use probe::Probe;
