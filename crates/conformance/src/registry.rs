@@ -145,6 +145,7 @@ registry! {$
         replace_where_nothing_stands_is_gone_whatever_the_epoch,
         remove_ignores_the_epoch,
         remove_if_ignores_the_epoch,
+        removing_the_last_entry_leaves_the_mark,
         expired_change_does_nothing,
         expired_change_does_nothing_where_nothing_stands,
         expired_retry_is_expired,

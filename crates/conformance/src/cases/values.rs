@@ -131,8 +131,8 @@ pub(crate) async fn spaces_around_a_value_survive(cx: Context) -> CaseResult {
 
 pub(crate) async fn deep_values_survive(cx: Context) -> CaseResult {
     let nested = |depth: usize| format!("{}1{}", "[{\"a\":".repeat(depth), "}]".repeat(depth));
-    // MongoDB's documents end at 100 levels; a value is text and knows no such end.
-    let depths = [1, 16, 51, 60].map(nested);
+    // Documents end at 100 levels and parsers at 128; a value is text and knows no such end.
+    let depths = [1, 16, 51, 65, 1_000].map(nested);
     come_back(&cx, &depths.each_ref().map(String::as_str)).await;
     Ok(())
 }
