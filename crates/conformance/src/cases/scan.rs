@@ -282,6 +282,30 @@ pub(crate) async fn other_namespaces_never_appear(cx: Context) -> CaseResult {
     Ok(())
 }
 
+/// The namespace itself is what a server could take for a pattern.
+pub(crate) async fn namespace_that_looks_like_a_pattern_is_literal(cx: Context) -> CaseResult {
+    skip_without_scan(&cx)?;
+    let ours = cx.namespace();
+    let mine = entry("mine");
+    let patterns = ["*", "?", "[a-z]", "[^-]", "\\*", "%", "_", ".*", "{a,z}", "$"];
+    let inside = |namespace: &str, id: &str| {
+        let namespace = Namespace::new(namespace).expect("it is short");
+        Subject::new(namespace, UserId::new(id).expect("it is short"))
+    };
+    for other in ["a", "z", "*a", "axa", "\\a", "", ".a"] {
+        cx.given(&inside(&format!("{ours}{other}"), "stranger"), "k", &entry("theirs")).await;
+    }
+    for pattern in patterns {
+        let user = inside(&format!("{ours}{pattern}"), "ann");
+        cx.given(&user, "k", &mine).await;
+        let page = cx.store().scan_users(cx.call(), &user.namespace, None, 100).await.expect("scan answers");
+        let ids: Vec<&str> = page.users.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["ann"], "a scan of the namespace that ends with {pattern:?}");
+        assert_entries(&page.users[0].1, &[("k", &mine)]);
+    }
+    Ok(())
+}
+
 pub(crate) async fn users_without_live_entries_never_appear(cx: Context) -> CaseResult {
     skip_without_scan(&cx)?;
     let users = ["ends", "half", "marked", "removed", "stays"].map(|id| cx.user(id));
