@@ -103,3 +103,35 @@ fn record(harness: &Harness, case: &Case, verdict: &Verdict) {
         std::fs::File::options().create(true).append(true).open(file).expect("the report folder is there");
     file.write_all(line.as_bytes()).expect("the report can be written");
 }
+
+#[cfg(test)]
+mod tests {
+    use stickystore_core::memory::MemoryStore;
+    use stickystore_core::{Error, ErrorKind};
+
+    use super::*;
+    use crate::harness::Opened;
+
+    #[test]
+    fn a_report_has_every_wanted_case_once_with_its_verdict() {
+        let harness = Harness::blocking("memory", || Ok(Opened::blocking(MemoryStore::new())));
+        let report = run_some(&harness, |case| case.group == "scan" || case.group == "damage");
+        let wanted: Vec<_> = CASES
+            .iter()
+            .filter(|case| case.group == "scan" || case.group == "damage")
+            .map(|case| case.name)
+            .collect();
+        assert_eq!(report.cases.iter().map(|case| case.name).collect::<Vec<_>>(), wanted);
+        assert_eq!(report.passed + report.failed + report.skipped, wanted.len());
+        assert!(report.is_good() && report.passed > 0, "{report}");
+        assert!(report.to_string().contains("the harness gives no means to damage data"), "{report}");
+    }
+
+    #[test]
+    fn a_store_that_does_not_open_fails_every_case_and_says_why() {
+        let refused = || Err::<Opened, _>(Error::new(ErrorKind::Denied, "wrong password"));
+        let report = run_some(&Harness::blocking("shut", refused), |case| case.group == "scan");
+        assert!(report.failed > 0 && report.passed == 0);
+        assert!(report.to_string().contains("wrong password"), "{report}");
+    }
+}
