@@ -95,7 +95,7 @@ impl Writer {
         let not_applied = |error| Failed { error, effect: Effect::NotApplied };
         let txn = self.begin().map_err(not_applied)?;
         let done = txn.open_table(ENTRIES).map_err(redb::Error::from).and_then(|table| {
-            let mut rows = Rows::new(table, self.shared.config.max_value_bytes);
+            let mut rows = Rows::new(table, self.shared.config.max_entry_bytes);
             let answers = self.apply(&mut rows, jobs)?;
             Ok((answers, rows.last_change()))
         });

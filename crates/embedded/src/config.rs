@@ -24,8 +24,8 @@ pub struct Config {
     pub path: PathBuf,
     /// How long an expired entry stays before a sweep may take it; [`GRACE`] by default.
     pub grace: Duration,
-    /// The largest value, in bytes of JSON text; [`Limits::VALUE_BYTES`] by default.
-    pub max_value_bytes: usize,
+    /// The largest entry, by [`Entry::size_bytes`](stickystore_core::Entry::size_bytes); [`Limits::ENTRY_BYTES`] by default.
+    pub max_entry_bytes: usize,
     /// How much of the file is kept in memory, in bytes; [`CACHE_BYTES`] by default.
     pub cache_bytes: usize,
 }
@@ -44,12 +44,12 @@ impl Config {
         Self {
             path: path.into(),
             grace: GRACE,
-            max_value_bytes: Limits::VALUE_BYTES,
+            max_entry_bytes: Limits::ENTRY_BYTES,
             cache_bytes: CACHE_BYTES,
         }
     }
 
-    /// From `embedded:<path>`, with options behind a question mark: `grace` (`500ms`, `60s`), `max_value_bytes`,
+    /// From `embedded:<path>`, with options behind a question mark: `grace` (`500ms`, `60s`), `max_entry_bytes`,
     /// `cache_bytes`.
     ///
     /// The path is taken as it stands, up to the question mark: nothing in it is escaped.
@@ -78,10 +78,10 @@ impl Config {
         self
     }
 
-    /// With this largest value.
+    /// With this largest entry.
     #[must_use]
-    pub fn with_max_value_bytes(mut self, bytes: usize) -> Self {
-        self.max_value_bytes = bytes;
+    pub fn with_max_entry_bytes(mut self, bytes: usize) -> Self {
+        self.max_entry_bytes = bytes;
         self
     }
 
@@ -105,11 +105,11 @@ impl Config {
         let (name, value) = option.split_once('=').ok_or_else(unreadable)?;
         match name {
             "grace" => self.grace = duration(value).ok_or_else(unreadable)?,
-            "max_value_bytes" => self.max_value_bytes = value.parse().map_err(|_| unreadable())?,
+            "max_entry_bytes" => self.max_entry_bytes = value.parse().map_err(|_| unreadable())?,
             "cache_bytes" => self.cache_bytes = value.parse().map_err(|_| unreadable())?,
             _ => {
                 return Err(wrong(format!(
-                    "an embedded store has no option {name}; it has grace, max_value_bytes and cache_bytes"
+                    "an embedded store has no option {name}; it has grace, max_entry_bytes and cache_bytes"
                 )));
             }
         }
@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn a_url_says_path_and_options() {
-        let url = "embedded:///var/lib/a b%20.redb?grace=250ms&max_value_bytes=10&cache_bytes=4096";
+        let url = "embedded:///var/lib/a b%20.redb?grace=250ms&max_entry_bytes=10&cache_bytes=4096";
         let config = Config::from_url(url).unwrap();
         let expected = Config::new("/var/lib/a b%20.redb").with_grace(Duration::from_millis(250));
-        assert_eq!(config, expected.with_max_value_bytes(10).with_cache_bytes(4096));
+        assert_eq!(config, expected.with_max_entry_bytes(10).with_cache_bytes(4096));
         assert_eq!(Config::from_url("embedded:data.redb").unwrap(), Config::new("data.redb"));
     }
 
@@ -146,7 +146,7 @@ mod tests {
         for url in ["redis:/x", "embedded", "embedded:", "embedded://?grace=1s"] {
             assert_eq!(Config::from_url(url).unwrap_err().kind(), ErrorKind::Config, "{url}");
         }
-        for option in ["grace", "grace=5", "grace=-1s", "max_value_bytes=x", "sync=off"] {
+        for option in ["grace", "grace=5", "grace=-1s", "max_entry_bytes=x", "sync=off"] {
             let error = Config::from_url(&format!("embedded:/x?{option}")).unwrap_err();
             assert!(error.context().contains(option.split('=').next().unwrap()), "{error}");
         }

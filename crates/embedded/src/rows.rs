@@ -110,14 +110,14 @@ pub(crate) fn page(
 /// A transaction's rows, and the last change that was made to them.
 pub(crate) struct Rows<'txn> {
     table: Table<'txn, RowKey, &'static [u8]>,
-    max_value_bytes: usize,
+    max_entry_bytes: usize,
     /// What a row holds after the last change: tells, after a commit that failed, whether it happened.
     last: Option<(Row, Option<Vec<u8>>)>,
 }
 
 impl<'txn> Rows<'txn> {
-    pub(crate) fn new(table: Table<'txn, RowKey, &'static [u8]>, max_value_bytes: usize) -> Self {
-        Self { table, max_value_bytes, last: None }
+    pub(crate) fn new(table: Table<'txn, RowKey, &'static [u8]>, max_entry_bytes: usize) -> Self {
+        Self { table, max_entry_bytes, last: None }
     }
 
     /// The last change; nothing if nothing was changed.
@@ -136,9 +136,9 @@ impl<'txn> Rows<'txn> {
         let mark = user_mark(&self.table, subject)?;
         let mut answers = Vec::with_capacity(write.changes().len());
         for change in write.changes() {
-            let bytes = change.entry().map_or(0, |entry| entry.value.len_bytes());
-            if bytes > self.max_value_bytes {
-                let context = format!("a value of {bytes} bytes; at most {} are kept", self.max_value_bytes);
+            let bytes = change.entry().map_or(0, Entry::size_bytes);
+            if bytes > self.max_entry_bytes {
+                let context = format!("an entry of {bytes} bytes; at most {} are kept", self.max_entry_bytes);
                 answers.push(Err(fail(Operation::Write, ErrorKind::TooLarge, context)));
                 continue;
             }

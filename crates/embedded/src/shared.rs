@@ -202,5 +202,5 @@ fn info(config: &Config) -> StoreInfo {
         .survives(&[Loss::ProcessExit, Loss::PowerLoss], "synced before the answer")
         .winner(Scope::Process)
         .sharing(Sharing::Handle)
-        .limits(Limits::default().with_value_bytes(config.max_value_bytes))
+        .limits(Limits::default().with_entry_bytes(config.max_entry_bytes))
 }

@@ -23,7 +23,7 @@ fn everything_is_there_again() {
         Expiry::At(now.saturating_add(60 * SECOND)),
     )
     .with_was(Was::new(vec![(ValueHash::of("old"), now)]))
-    .with_unknown(Unknown::new(vec![("x".into(), Value::new("1e400").unwrap())]));
+    .with_unknown(Unknown::new(vec![("x".into(), Value::new("1e400").unwrap())]).unwrap());
     store.put(call(), &user("ann"), key("a\0\u{e9}"), full.clone()).unwrap();
     store.put(call(), &user("ann"), key("endless"), entry("v")).unwrap();
     store.plant(call(), &user("ann"), &key("bad"), b"{}").unwrap();
