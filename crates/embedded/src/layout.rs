@@ -158,3 +158,78 @@ fn text(bytes: &[u8]) -> Option<&str> {
 fn next(bytes: &[u8]) -> Vec<u8> {
     [bytes, &[0]].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn subject(namespace: &str, user: &str) -> Subject {
+        Subject::new(Namespace::new(namespace).unwrap(), UserId::new(user).unwrap())
+    }
+
+    fn is_in(row: RowRef<'_>, start: RowRef<'_>, end: RowRef<'_>) -> bool {
+        start <= row && row < end
+    }
+
+    #[test]
+    fn a_mark_is_written_as_documented_and_read_back() {
+        let until = UnixMillis::new(1_700_000_000_000).unwrap();
+        let mark = Mark { epoch: Epoch::from_bytes([0, 1, 2, 3, 4, 5, 6, 7]), until };
+        let text = r#"{"v":1,"epoch":"AAECAwQFBgc","until":1700000000000}"#;
+        assert_eq!(std::str::from_utf8(&encode_mark(mark)).unwrap(), text);
+        assert_eq!(decode_mark(text.as_bytes()), Some(mark));
+        let newer = r#"{"until":1700000000000, "v":1, "by":"x", "epoch":"AAECAwQFBgc"}"#;
+        assert_eq!(decode_mark(newer.as_bytes()), Some(mark), "members of a newer version do not matter");
+    }
+
+    #[test]
+    fn what_is_no_mark_is_none() {
+        for text in [
+            "",
+            "null",
+            r#"{"epoch":"AAECAwQFBgc","until":1}"#,
+            r#"{"v":2,"epoch":"AAECAwQFBgc","until":1}"#,
+            r#"{"v":1,"epoch":"AAECAwQFBg","until":1}"#,
+            r#"{"v":1,"epoch":"AAECAwQFBgc"}"#,
+            r#"{"v":1,"epoch":"AAECAwQFBgc","until":9007199254740992}"#,
+        ] {
+            assert_eq!(decode_mark(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(decode_mark(b"\xff"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_as_different_as_their_ids(a in any::<[String; 3]>(), b in any::<[String; 3]>()) {
+            let row = |[namespace, user, key]: &[String; 3]| {
+                let key = Key::new(format!("k{key}")).unwrap();
+                Row::entry(&subject(&format!("n{namespace}"), &format!("u{user}")), &key)
+            };
+            prop_assert_eq!(row(&a) == row(&b), a == b);
+        }
+
+        #[test]
+        fn a_users_range_holds_its_rows_and_no_others(
+            mine in "\\PC{1,3}|[\0-\u{2}]{1,3}", others in "\\PC{1,3}|[\0-\u{2}]{1,3}", key in "\\PC{1,3}|[\0-\u{2}]{1,3}",
+        ) {
+            let (mine, others, key) = (subject("n", &mine), subject("n", &others), Key::new(key).unwrap());
+            let end = user_end(&mine);
+            for of in [&mine, &others] {
+                for row in [mark_row(of), entry_row(of, &key)] {
+                    prop_assert_eq!(is_in(row, mark_row(&mine), end.as_ref()), *of == mine);
+                }
+            }
+            let (start, end) = namespace_rows(&mine.namespace);
+            prop_assert!(is_in(entry_row(&mine, &key), start.as_ref(), end.as_ref()));
+            prop_assert!(!is_in(entry_row(&subject("n\0", "u"), &key), start.as_ref(), end.as_ref()));
+        }
+
+        #[test]
+        fn bytes_that_nobody_wrote_are_damage_and_never_a_panic(bytes in any::<Vec<u8>>()) {
+            prop_assert!(decode_entry(&bytes).is_err());
+            prop_assert_eq!(decode_mark(&bytes), None);
+        }
+    }
+}

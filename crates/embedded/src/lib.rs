@@ -57,3 +57,6 @@ pub use store::EmbeddedStore;
 
 /// The store's name in URLs and errors.
 const SCHEME: &str = "embedded";
+
+#[cfg(test)]
+mod tests;

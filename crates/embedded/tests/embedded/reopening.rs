@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redb::ReadableDatabase as _;
 use stickystore_core::{
-    Call, Entry, Epoch, EpochCheck, Erase, ErrorKind, Expiry, Outcome, Revision, Store as _, StoreExt as _,
-    UnixMillis, Unknown, Value, ValueHash, Was,
+    Call, Entry, Epoch, EpochCheck, Erase, ErrorKind, Expiry, Outcome, Revision, StoreExt as _, UnixMillis,
+    Unknown, Value, ValueHash, Was,
 };
 use stickystore_embedded::EmbeddedStore;
 

@@ -12,30 +12,30 @@ use stickystore_embedded::{Config, EmbeddedStore};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder that is removed with its handle.
-pub struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("stickystore-embedded-{}-{}", std::process::id(), Revision::random());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder).unwrap();
         Self(folder)
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         Config::new(self.file("sticky.redb"))
     }
 
-    pub fn open(&self) -> EmbeddedStore {
+    pub(crate) fn open(&self) -> EmbeddedStore {
         EmbeddedStore::open(self.config()).unwrap()
     }
 
     /// The names of the files in it.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let names = std::fs::read_dir(&self.0).unwrap();
         names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
@@ -47,22 +47,22 @@ impl Drop for Scratch {
     }
 }
 
-pub fn call() -> Call {
+pub(crate) fn call() -> Call {
     Call::within(&SystemClock, PATIENCE)
 }
 
-pub fn call_in(time: Duration) -> Call {
+pub(crate) fn call_in(time: Duration) -> Call {
     Call::new(SystemClock.now().saturating_add(time), call().deadline)
 }
 
-pub fn user(name: &str) -> Subject {
+pub(crate) fn user(name: &str) -> Subject {
     Subject::new(Namespace::new("n").unwrap(), UserId::new(name).unwrap())
 }
 
-pub fn key(name: &str) -> Key {
+pub(crate) fn key(name: &str) -> Key {
     Key::new(name).unwrap()
 }
 
-pub fn entry(value: &str) -> Entry {
+pub(crate) fn entry(value: &str) -> Entry {
     Entry::new(Value::string(value), Expiry::Never)
 }
