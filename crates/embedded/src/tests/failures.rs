@@ -61,7 +61,8 @@ fn a_full_disk_is_a_typed_error_and_the_same_handle_goes_on_when_there_is_room()
 
     disk.end.store(u64::MAX, Ordering::SeqCst);
     assert_eq!(insert(&store, call(), "after").unwrap(), Outcome::Inserted);
-    assert_eq!(store.diagnose(call()), [], "it has mended itself");
+    let findings = store.diagnose(call());
+    assert!(findings.iter().all(|finding| finding.name != "last-write-failed"), "mended: {findings:?}");
     drop(store);
     let store = folder.open();
     assert!(is_there(&store, "first") && is_there(&store, "after"));

@@ -111,7 +111,9 @@ fn a_new_file_is_its_owners_alone_and_leaves_nothing_beside_it() {
         let mode = std::fs::metadata(scratch.config().path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    assert_eq!(store.diagnose(call()), []);
+    let findings = store.diagnose(call());
+    // How fast the disk is, a test cannot choose.
+    assert!(findings.iter().all(|finding| finding.name == "slow-sync"), "{findings:?}");
 }
 
 #[cfg(unix)]
