@@ -86,7 +86,7 @@ impl Harness {
         let open = move || {
             let open = open.clone();
             async move {
-                let opened = tokio::task::spawn_blocking(move || open());
+                let opened = tokio::task::spawn_blocking(open);
                 opened.await.expect("opening the store does not panic").map(Into::into)
             }
             .boxed()
@@ -102,7 +102,8 @@ impl Harness {
     }
 
     /// How long the opened stores let expired entries stand before they sweep them. It should be small (some
-    /// 100 ms): the cases about sweeping wait for it in real time. Without it they are skipped.
+    /// 100 ms; 1 s where the server counts in seconds): the cases about sweeping wait for three times as long in
+    /// real time. Without it they are skipped.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);

@@ -22,6 +22,7 @@
     reason = "a suite asserts, and an assertion panics"
 )]
 
+mod act;
 mod cases;
 mod context;
 mod harness;
@@ -29,6 +30,8 @@ mod probe;
 mod registry;
 mod report;
 mod run;
+mod scene;
+mod seen;
 
 pub use harness::{Api, Harness, Opened, Plant};
 pub use probe::Probe;
