@@ -93,9 +93,9 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
         unexpected_differences,
     };
     if options.json {
-        println!("{}", serde_json::to_string(&found)?)
+        println!("{}", serde_json::to_string(&found)?);
     } else {
-        print(&found)
+        print(&found);
     }
     let good = found.unexpected_differences.is_empty() && found.missing_differences.is_empty();
     Ok(if good { Answer::Yes } else { Answer::No })

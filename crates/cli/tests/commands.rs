@@ -1,4 +1,5 @@
 //! The command as a user types it: what it prints, and its exit code.
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -13,17 +13,23 @@ use stickystore_core::{
     Store, StoreInfo, Subject, Write,
 };
 
-#[derive(Debug)]
 struct MyStore {
     info: StoreInfo,
     users: Mutex<BTreeMap<Subject, User>>,
     closed: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct User {
     mark: Option<Mark>,
     entries: BTreeMap<Key, Entry>,
+}
+
+/// Nothing of what is stored.
+impl std::fmt::Debug for MyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MyStore")
+    }
 }
 
 impl MyStore {
@@ -50,7 +56,7 @@ impl MyStore {
 
     fn change(&self, call: Call, write: &Write, change: &Change) -> Result<Outcome> {
         self.admit(call)?;
-        if change.entry().is_some_and(|entry| entry.value.len_bytes() > self.info.limits.value_bytes) {
+        if change.entry().is_some_and(|entry| entry.size_bytes() > self.info.limits.entry_bytes) {
             return Err(Error::new(ErrorKind::TooLarge, "the value is over this store's limit"));
         }
         self.user(write.subject(), |user| {

@@ -22,6 +22,8 @@
     reason = "a suite asserts, and an assertion panics"
 )]
 
+pub mod broken;
+
 mod act;
 mod cases;
 mod context;

@@ -199,7 +199,7 @@ pub(crate) fn full(cx: &Context, value: &str) -> Entry {
     let unknown = unknown.map(|(name, text)| (name.into(), Value::new(text).expect("it is JSON")));
     let mut full = entry(value)
         .with_was(Was::new(was.map(|(text, at)| (ValueHash::of(text), at)).to_vec()))
-        .with_unknown(Unknown::new(unknown.to_vec()));
+        .with_unknown(Unknown::new(unknown.to_vec()).expect("the scene names unknown members"));
     full.expiry = Expiry::At(cx.time(100 * LONG));
     full
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -39,7 +40,7 @@ const OVERRUN: Duration = Duration::from_millis(50);
 /// | a forked child | [`ErrorKind::Forked`]: the runtime's threads are not there | |
 ///
 /// Never a panic and never a deadlock: where a store overruns its deadline, the answer is
-/// [`ErrorKind::Timeout`] and its future is dropped.
+/// [`ErrorKind::Timeout`], where it panics [`ErrorKind::Unexpected`], and its future is dropped.
 ///
 /// What it costs, over the bare async call: see `examples/bridge_cost.rs`, which prints it.
 ///
@@ -117,10 +118,12 @@ impl<S: AsyncStore> Blocking<S> {
         let until = call.deadline + OVERRUN;
         let overrun = || self.fail(operation, ErrorKind::Timeout, "the store did not end by the deadline");
         let plain_thread = Handle::try_current().is_err_and(|error| error.is_missing_context());
+        let panicked = || self.fail(operation, ErrorKind::Unexpected, "the store panicked");
         if plain_thread {
-            return runtime
-                .block_on(async { tokio::time::timeout_at(until.into(), here).await })
-                .map_err(|_| overrun());
+            let bounded = async { tokio::time::timeout_at(until.into(), here).await };
+            // Nothing of ours is half done when the store's future panics: it is dropped, and with it what it held.
+            let run = AssertUnwindSafe(|| runtime.block_on(bounded));
+            return catch_unwind(run).map_err(|_| panicked())?.map_err(|_| overrun());
         }
         let (sender, receiver) = sync_channel(1);
         let future = there(Arc::clone(&self.0.store));
@@ -134,9 +137,7 @@ impl<S: AsyncStore> Blocking<S> {
                 task.abort();
                 Err(overrun())
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(self.fail(operation, ErrorKind::Unexpected, "the store panicked"))
-            }
+            Err(RecvTimeoutError::Disconnected) => Err(panicked()),
         }
     }
 

@@ -16,6 +16,9 @@ use crate::value::Value;
 /// The layout version that [`encode`] writes.
 pub const VERSION: u64 = 1;
 
+/// The members that this version knows.
+pub const MEMBERS: [&str; 5] = ["v", "revision", "expiry", "was", "value"];
+
 /// Writes an entry as JSON text.
 ///
 /// ```
@@ -64,7 +67,7 @@ pub fn decode(text: &str) -> Result<Entry, Damage> {
     let value = members.get("value").ok_or(Damage("has no value"))?;
     let unknown = members
         .iter()
-        .filter(|(name, _)| !matches!(*name, "v" | "revision" | "expiry" | "was" | "value"))
+        .filter(|(name, _)| !MEMBERS.contains(name))
         .filter_map(|(name, text)| Some((name.into(), Value::new(text).ok()?)))
         .collect();
     Ok(Entry {
@@ -72,7 +75,7 @@ pub fn decode(text: &str) -> Result<Entry, Damage> {
         expiry: expiry.ok_or(Damage("has an expiry that is not a time"))?,
         revision: revision.ok_or(Damage("has no revision"))?,
         was: was.ok_or(Damage("has a history that is none"))?,
-        unknown: Unknown::new(unknown),
+        unknown: Unknown::new(unknown).map_err(|_| Damage("has a member twice"))?,
     })
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::codec;
+use crate::error::{Error, ErrorKind, Result};
 use crate::revision::{Revision, decode64, encode64};
 use crate::time::{Expiry, UnixMillis};
 use crate::value::Value;
@@ -57,6 +59,12 @@ impl Entry {
     pub fn with_unknown(mut self, unknown: Unknown) -> Self {
         self.unknown = unknown;
         self
+    }
+
+    /// How many bytes its value and its unknown members have: what a store's limit is compared with.
+    pub fn size_bytes(&self) -> usize {
+        let unknown = self.unknown.iter().map(|(name, value)| name.len() + value.len_bytes());
+        self.value.len_bytes() + unknown.sum::<usize>()
     }
 
     /// Whether it is live: `now < expiry`.
@@ -153,8 +161,21 @@ pub struct Unknown(Box<[(Box<str>, Value)]>);
 
 impl Unknown {
     /// From the members, in their order.
-    pub fn new(members: Vec<(Box<str>, Value)>) -> Self {
-        Self(members.into())
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if a name is there twice, or is one that this version knows ([`codec::MEMBERS`]): written
+    /// down, it would stand in the place of what the entry itself says.
+    pub fn new(members: Vec<(Box<str>, Value)>) -> Result<Self> {
+        let mut names: Vec<_> = members.iter().map(|(name, _)| name.as_ref()).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).any(|pair| pair.first() == pair.last());
+        if twice || names.iter().any(|name| codec::MEMBERS.contains(name)) {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "an unknown member has a name that is known or is there twice",
+            ));
+        }
+        Ok(Self(members.into()))
     }
 
     /// The members, in their order.
@@ -180,6 +201,16 @@ mod tests {
 
     fn hash(text: &str) -> ValueHash {
         ValueHash::of(text)
+    }
+
+    #[test]
+    fn an_unknown_member_can_not_pose_as_a_known_one() {
+        let one = |name: &str| (Box::from(name), Value::string("x"));
+        for names in [vec!["value"], vec!["a", "revision"], vec!["a", "b", "a"]] {
+            let error = Unknown::new(names.iter().map(|name| one(name)).collect()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{names:?}");
+        }
+        assert!(Unknown::new(vec![one("b"), one("a")]).is_ok());
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl StoreInfo {
             winner: Scope::Process,
             sharing: Sharing::Handle,
             eviction: Eviction::Never,
-            limits: Limits { value_bytes: Limits::VALUE_BYTES },
+            limits: Limits { entry_bytes: Limits::ENTRY_BYTES },
         }
     }
 
@@ -159,25 +159,26 @@ pub enum Eviction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The largest value that is accepted, in bytes of its JSON text.
-    pub value_bytes: usize,
+    /// The largest entry that is accepted, by [`Entry::size_bytes`](crate::Entry::size_bytes): the JSON text of its value,
+    /// and of members that it carries on from a newer version.
+    pub entry_bytes: usize,
 }
 
 impl Limits {
     /// The largest value unless a store says otherwise: 1 MiB.
-    pub const VALUE_BYTES: usize = 1 << 20;
+    pub const ENTRY_BYTES: usize = 1 << 20;
 
     /// These limits with another largest value.
     #[must_use]
-    pub const fn with_value_bytes(mut self, bytes: usize) -> Self {
-        self.value_bytes = bytes;
+    pub const fn with_entry_bytes(mut self, bytes: usize) -> Self {
+        self.entry_bytes = bytes;
         self
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { value_bytes: Self::VALUE_BYTES }
+        Self { entry_bytes: Self::ENTRY_BYTES }
     }
 }
 

@@ -177,7 +177,6 @@ pub fn quoted(text: &str) -> String {
 
 /// The same JSON text without the white space between its tokens. The text must be valid.
 pub fn compact(text: &str) -> Cow<'_, str> {
-    let is_space = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r');
     if !text.contains(is_space) {
         return Cow::Borrowed(text);
     }
@@ -195,6 +194,11 @@ pub fn compact(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// JSON's white space, which is less than Unicode's.
+pub(crate) fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
 /// Checks that the text is one JSON value.

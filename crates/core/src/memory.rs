@@ -85,10 +85,10 @@ impl Builder {
         self
     }
 
-    /// The largest value, in bytes of JSON text; [`Limits::VALUE_BYTES`] by default.
+    /// The largest value, in bytes of JSON text; [`Limits::ENTRY_BYTES`] by default.
     #[must_use]
-    pub fn max_value_bytes(mut self, bytes: usize) -> Self {
-        self.limits = self.limits.with_value_bytes(bytes);
+    pub fn max_entry_bytes(mut self, bytes: usize) -> Self {
+        self.limits = self.limits.with_entry_bytes(bytes);
         self
     }
 
@@ -160,12 +160,11 @@ impl MemoryStore {
         if let Err(error) = self.admit(call, Operation::Write) {
             return vec![Err(error); write.changes().len()];
         }
-        let limit = self.0.info.limits.value_bytes;
+        let limit = self.0.info.limits.entry_bytes;
         let mut state = self.state_mut();
         let answers = write.changes().iter().map(|change| {
-            if let Some(entry) = change.entry().filter(|entry| entry.value.len_bytes() > limit) {
-                let context =
-                    format!("a value of {} bytes; at most {limit} are kept", entry.value.len_bytes());
+            if let Some(entry) = change.entry().filter(|entry| entry.size_bytes() > limit) {
+                let context = format!("an entry of {} bytes; at most {limit} are kept", entry.size_bytes());
                 return Err(fail(Operation::Write, ErrorKind::TooLarge, context));
             }
             let answer = state.change(write.subject(), write.epoch(), change, call.now);

@@ -25,14 +25,16 @@ use crate::json;
 pub struct Value(Arc<str>);
 
 impl Value {
-    /// Checks that the text is one JSON value and keeps it as it is.
+    /// Checks that the text is one JSON value and keeps it as it is. White space around it is not part of it and goes;
+    /// inside it stays.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if it is not.
     pub fn new(text: impl Into<Arc<str>>) -> Result<Self> {
         let text = text.into();
         json::validate(&text)?;
-        Ok(Self(text))
+        let value = text.trim_matches(json::is_space);
+        Ok(Self(if value.len() == text.len() { text } else { value.into() }))
     }
 
     /// The JSON string with this content.
@@ -40,7 +42,7 @@ impl Value {
         Self(json::quoted(content).into())
     }
 
-    /// The text, as it was given.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -80,8 +82,14 @@ mod tests {
     }
 
     #[test]
+    fn white_space_around_is_not_part_of_it_and_inside_stays() {
+        assert_eq!(Value::new(" \r\n\t{ \"a\" : 1 }\n").unwrap().as_str(), "{ \"a\" : 1 }");
+        assert!(Value::new("\u{a0}1").is_err(), "only JSON's own white space");
+    }
+
+    #[test]
     fn only_one_json_value_is_a_value() {
-        for text in ["null", " {} ", "-0.0e+10", "\"\"", "[1,{\"a\":null}]"] {
+        for text in ["null", "{ }", "-0.0e+10", "\"\"", "[1,{\"a\":null}]"] {
             assert_eq!(Value::new(text).unwrap().as_str(), text);
         }
         for text in ["", "nul", "1 2", "{\"a\":}", "'a'", "NaN", "\"\n\""] {

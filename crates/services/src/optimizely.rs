@@ -84,7 +84,7 @@ impl<S: Store> UserProfileService<S> {
         let mut save = Save::new(profile, &self.settings)?;
         loop {
             match save.next() {
-                Step::Read(call, read) => save.was_read(self.store.read_one(call, read)),
+                Step::Read(call, read) => save.was_read(&self.store.read_one(call, read)),
                 Step::Write(call, writes) => save.was_written(self.store.write(call, &writes)),
                 Step::Done(report) => return Ok(report),
             }
@@ -154,7 +154,7 @@ impl<S: AsyncStore> AsyncUserProfileService<S> {
         let mut save = Save::new(profile, &self.settings)?;
         loop {
             match save.next() {
-                Step::Read(call, read) => save.was_read(self.store.read_one(call, read).await),
+                Step::Read(call, read) => save.was_read(&self.store.read_one(call, read).await),
                 Step::Write(call, writes) => save.was_written(self.store.write(call, &writes).await),
                 Step::Done(report) => return Ok(report),
             }

@@ -62,11 +62,11 @@ impl Receipt {
     /// A receipt for these entries: key, revision, and the value as the service compares it.
     ///
     /// `seed` should differ from one lookup to the next, so that a key that met another's hash does so once only.
-    pub(crate) fn new<'a>(
+    pub(crate) fn new(
         subject: &Subject,
         epoch: Option<Epoch>,
         seed: u64,
-        entries: impl Iterator<Item = (&'a str, Revision, &'a str)> + Clone,
+        entries: &[(&str, Revision, &str)],
     ) -> Self {
         let user = user_hash(subject);
         let mut salt = sip(seed, u64::from_le_bytes(user), "");
@@ -75,7 +75,7 @@ impl Receipt {
             let mut receipt = Self { user, epoch, salt, entries: HashMap::new() };
             let hashes = receipt.hashes();
             let mut collides = false;
-            for (key, revision, value) in entries.clone() {
+            for &(key, revision, value) in entries {
                 let entry = (revision, hashes.digest(value));
                 collides |= receipt.entries.insert(hashes.key(key), entry).is_some();
             }

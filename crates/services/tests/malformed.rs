@@ -1,4 +1,5 @@
 //! What a real SDK was fed and what it made of it: none of it breaks the decoder, none of it is handed out.
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 use serde_json::Value;
 use stickystore_core::Namespace;

@@ -1,4 +1,5 @@
 //! The User Profile Service as SDKs use it: what it hands out, what a save does, and the traces of the save guard.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test asserts, and an assertion panics")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

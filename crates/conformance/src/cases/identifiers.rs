@@ -158,7 +158,7 @@ async fn stand_all(
     }
 }
 
-/// Removes the first, then every other one: what is left stands each time.
+/// Removes every other one, and the rest stands; then the rest, and nothing does.
 async fn remove_each_other(
     cx: &Context,
     places: &[(Subject, Key)],

@@ -153,22 +153,24 @@ impl UserProfile {
         let mut handed_out = Self::new(subject.user.as_str());
         handed_out.damaged = profile.damaged().len();
         let epoch = profile.epoch();
-        let mut read = Vec::with_capacity(profile.len());
+        let mut revisions = Vec::with_capacity(profile.len());
         for (key, entry) in profile {
             match bucketed(entry.value.as_str()) {
                 Ok(variation_id) if !is_receipt(key.as_str(), &variation_id) => {
-                    read.push((key.as_str().to_owned(), entry.revision));
                     let bucketed = Bucketed { variation_id, value: entry.value };
                     handed_out.entries.insert(key.as_str().to_owned(), bucketed);
+                    revisions.push(entry.revision);
                 }
                 _ => handed_out.foreign += 1,
             }
         }
+        // A profile's entries come in the order of their keys, which is the map's.
         let entries = &handed_out.entries;
-        let proved = read.iter().filter_map(|(key, revision)| {
-            Some((key.as_str(), *revision, entries.get(key)?.variation_id.as_str()))
-        });
-        let receipt = Receipt::new(subject, epoch, seed, proved);
+        let proved = entries.iter().zip(revisions);
+        let proved: Vec<_> = proved
+            .map(|((key, bucketed), revision)| (key.as_str(), revision, bucketed.variation_id.as_str()))
+            .collect();
+        let receipt = Receipt::new(subject, epoch, seed, &proved);
         // An experiment that is really named so takes the receipt's place while it lives.
         handed_out.shows_receipt = receipts == Receipts::On && !entries.contains_key(RECEIPT_KEY);
         handed_out.receipt = Some(receipt);

@@ -11,7 +11,7 @@ use stickystore_core::{
 };
 
 use super::profile::{Bucketed, UserProfile, bucketed, proof};
-use crate::receipt::Proof;
+use crate::receipt::{Proof, Receipt};
 use crate::report::{SaveReport, Saved, Why};
 use crate::settings::Settings;
 
@@ -63,7 +63,7 @@ impl Save {
         let receipt = profile.receipt_of(&subject);
         let mut save = Self {
             call,
-            epoch: EpochCheck::Is(receipt.and_then(|receipt| receipt.epoch())),
+            epoch: EpochCheck::Is(receipt.and_then(Receipt::epoch)),
             expiry: settings.expiry(call.now)?,
             replace_back_after: settings.replace_back_after(),
             insert_lost: if receipt.is_some() { Why::Raced } else { Why::Unproven },
@@ -105,10 +105,10 @@ impl Save {
     }
 
     /// What stands there of what it may replace.
-    pub(super) fn was_read(&mut self, stored: Result<Profile>) {
+    pub(super) fn was_read(&mut self, stored: &Result<Profile>) {
         self.state = State::Writing;
         for (key, revision, entry) in std::mem::take(&mut self.to_replace) {
-            match &stored {
+            match stored {
                 Ok(stored) => self.plan_replace(key, revision, &entry, stored),
                 Err(error) => self.report.set(key.as_str(), Saved::Failed { error: unwritten(error) }),
             }

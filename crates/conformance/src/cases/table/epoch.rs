@@ -1,11 +1,13 @@
 //! The table of the epoch check, and which changes ask it.
 
-use stickystore_core::{Entry, Epoch, EpochCheck, Expiry, Outcome};
+use stickystore_core::AsyncStoreExt as _;
+use stickystore_core::{Change, Entry, Epoch, EpochCheck, Expiry, Outcome};
 
 use super::{END, just_expired};
-use crate::act::anew;
-use crate::context::{CaseResult, Context, entry};
+use crate::act::{self, anew};
+use crate::context::{CaseResult, Context, entry, key};
 use crate::scene::{LONG, Scene, full, insert, put, remove, remove_if, replace};
+use crate::seen::assert_answer;
 
 /// In a scene, an insert and a put create: the check passes.
 async fn passes(scene: &Scene) {
@@ -145,5 +147,23 @@ pub(crate) async fn remove_if_ignores_the_epoch(cx: Context) -> CaseResult {
     scene.leaves_all(remove_if(&entry("read")), Outcome::Kept(stands.clone())).await;
     scene.comes_to(remove_if(&stands), Outcome::Removed, None).await;
     scene.leaves_all(remove_if(&stands), Outcome::WasAbsent).await;
+    Ok(())
+}
+
+pub(crate) async fn removing_the_last_entry_leaves_the_mark(cx: Context) -> CaseResult {
+    let user = cx.user("user");
+    let erase = cx.erase(&user, LONG);
+    cx.store().erase_one(cx.call(), erase.clone()).await.unwrap();
+    let stands = entry("stands");
+    let changes = [Change::Remove(key("only")), Change::RemoveIf(key("only"), stands.revision)];
+    for removal in changes {
+        act::put(&cx, &user, "only", &stands).await;
+        assert_eq!(act::change(&cx, &user, removal).await, Outcome::Removed);
+        let epoch = act::load(&cx, &user).await.epoch();
+        assert_eq!(epoch, Some(erase.epoch), "the mark stands without entries");
+        let blind = EpochCheck::Is(None);
+        let answer = cx.store().insert(cx.call(), &user, blind, key("only"), entry("late")).await;
+        assert_answer(&answer, &Outcome::Erased, "a blind insert under the mark");
+    }
     Ok(())
 }

@@ -1,0 +1,10 @@
+//! What the integration tests share: stores that really wait. The tests are in `tests`.
+//!
+//! It also compiles the README's examples.
+
+pub mod waiting;
+
+/// The README, whose examples run as tests of this item.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,0 +1,51 @@
+//! What the tests need besides Rust: how to see that it is there, and how to get it.
+
+use std::process::Command;
+
+use crate::Stop;
+use crate::shell::{answers, step};
+
+/// Something that tests need.
+struct Need {
+    name: &'static str,
+    /// Answers with success if it is there.
+    probe: &'static [&'static str],
+    /// Brings it, each a command of its own.
+    install: &'static [&'static [&'static str]],
+}
+
+/// Everything that tests need. The stores that there are need nothing.
+const NEEDS: &[Need] = &[];
+
+/// Sees that everything is there; brings what is missing if that is asked for.
+pub(crate) fn meet(install: bool) -> Result<(), Stop> {
+    let missing: Vec<_> = NEEDS
+        .iter()
+        .filter(|need| !command(need.probe).is_some_and(|mut probe| answers(&mut probe)))
+        .collect();
+    if missing.is_empty() {
+        println!("the tests need nothing that is missing");
+        return Ok(());
+    }
+    if !install {
+        let lines = missing.iter().map(|need| {
+            let how: Vec<_> = need.install.iter().map(|words| words.join(" ")).collect();
+            format!("missing: {}; `cargo xtask test --install` brings it by: {}", need.name, how.join(" && "))
+        });
+        return Err(Stop::Missing(lines.collect::<Vec<_>>().join("\n")));
+    }
+    let installs = missing.iter().flat_map(|need| need.install.iter().map(|words| (need.name, *words)));
+    for (name, words) in installs {
+        if let Some(mut install) = command(words) {
+            step(&format!("install {name}"), &mut install)?;
+        }
+    }
+    Ok(())
+}
+
+fn command(words: &[&str]) -> Option<Command> {
+    let (program, arguments) = words.split_first()?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Some(command)
+}

@@ -1,0 +1,41 @@
+//! Running the tools that a command is made of: named, timed, in the workspace's root.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::Stop;
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// Where cargo builds, and where reports go.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// `cargo` with these arguments, in the root.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    // The variable names the cargo that runs this very command.
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+/// Runs a step with its output shown; says its name and how long it took.
+pub(crate) fn step(name: &str, command: &mut Command) -> Result<(), Stop> {
+    println!("\n== {name}");
+    let start = Instant::now();
+    let status = command.status().map_err(|error| Stop::Failed(format!("{name}: {error}")))?;
+    println!("== {name}: {:.1} s", start.elapsed().as_secs_f64());
+    if status.success() { Ok(()) } else { Err(Stop::Failed(name.to_owned())) }
+}
+
+/// Whether a tool is there and answers.
+pub(crate) fn answers(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
