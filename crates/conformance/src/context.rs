@@ -56,6 +56,16 @@ impl Context {
         &self.0.opened.clone
     }
 
+    /// The store or its clone, in turn: what holds for one handle has to hold across two.
+    pub(crate) fn handle(&self, turn: usize) -> &Probe {
+        if turn.is_multiple_of(2) { self.store() } else { self.clone_of_store() }
+    }
+
+    /// Opens the store once more, perhaps with other data; on the runtime of whoever asks.
+    pub(crate) async fn open_again(&self) -> stickystore_core::Result<Probe> {
+        Ok((self.0.harness.open)().await?.store)
+    }
+
     /// A second handle from the same configuration; skips where stores are not shared that way.
     pub(crate) async fn second_handle(&self) -> Result<Probe, Skip> {
         if self.info().sharing == Sharing::Handle {

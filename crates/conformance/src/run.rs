@@ -103,3 +103,54 @@ fn record(harness: &Harness, case: &Case, verdict: &Verdict) {
         std::fs::File::options().create(true).append(true).open(file).expect("the report folder is there");
     file.write_all(line.as_bytes()).expect("the report can be written");
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use stickystore_core::memory::MemoryStore;
+    use stickystore_core::{Immediate, Key, Subject};
+
+    use super::*;
+    use crate::harness::{Opened, Plant};
+
+    /// Damages the memory store's data.
+    struct Hammer(MemoryStore);
+
+    #[async_trait]
+    impl Plant for Hammer {
+        async fn damaged_entry(&self, subject: &Subject, key: &Key) {
+            self.0.plant(subject, key.clone(), "no entry at all");
+        }
+
+        async fn foreign_user(&self, subject: &Subject) {
+            self.0.plant_foreign(subject);
+        }
+    }
+
+    fn assert_good(report: &Report) {
+        assert!(report.is_good(), "{report}");
+        let without_scan = |case: &CaseReport| case.name == "without_the_ability_is_unsupported";
+        let skipped = report.cases.iter().filter(|case| matches!(case.verdict, Verdict::Skipped(_)));
+        assert_eq!(skipped.clone().filter(|case| !without_scan(case)).count(), 1, "{report}");
+        assert!(report.passed > report.skipped);
+    }
+
+    #[test]
+    fn the_memory_store_passes() {
+        let grace = Duration::from_millis(100);
+        let open = || {
+            let store = MemoryStore::builder().grace(Duration::from_millis(100)).build();
+            (store.clone(), Hammer(store))
+        };
+        let blocking = Harness::blocking("memory", move || {
+            let (store, hammer) = open();
+            Ok(Opened::blocking(store).with_plant(hammer))
+        });
+        assert_good(&run(&blocking.with_grace(grace)));
+        let asynchronous = Harness::asynchronous("memory", move || async move {
+            let (store, hammer) = open();
+            Ok(Opened::asynchronous(Immediate::new(store)).with_plant(hammer))
+        });
+        assert_good(&run(&asynchronous.with_grace(grace)));
+    }
+}

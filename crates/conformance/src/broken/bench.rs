@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stickystore_core::decide::{self, Act, Decision, Stored};
 use stickystore_core::{
-    Call, Change, Cursor, Damage, Damaged, Effect, Entry, Erase, Error, ErrorKind, Expiry, Key, Keys, Mark,
-    Namespace, Operation, Outcome, Page, Profile, Read, Result, Scan, Store, StoreInfo, Subject, UnixMillis,
-    Write,
+    Call, Change, Cursor, Damage, Damaged, Effect, Entry, Erase, Error, ErrorKind, Expiry, Immediate, Key,
+    Keys, Mark, Namespace, Operation, Outcome, Page, Profile, Read, Result, Scan, Store, StoreInfo, Subject,
+    UnixMillis, Write,
 };
 
 use super::fault::{Fault, Question};
@@ -37,8 +37,16 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// A store with this fault, as the suite wants it.
+/// A store with this fault, as the suite wants it. It never waits, so it is used through its async face, which costs
+/// no thread for each call.
 pub(super) fn opened(fault: impl Fault) -> Opened {
+    let bench = Bench::new(fault);
+    let plant = BenchPlant(bench.alias());
+    Opened::asynchronous(Immediate::new(bench)).with_plant(plant)
+}
+
+/// The same for a fault that waits.
+pub(super) fn opened_on_threads(fault: impl Fault) -> Opened {
     let bench = Bench::new(fault);
     let plant = BenchPlant(bench.alias());
     Opened::blocking(bench).with_plant(plant)

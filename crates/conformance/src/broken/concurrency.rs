@@ -10,7 +10,7 @@ use stickystore_core::{
 };
 
 use super::BrokenStore;
-use super::bench::{Bench, BenchPlant, altered, opened};
+use super::bench::{Bench, BenchPlant, altered, opened_on_threads};
 use super::fault::{Fault, Sound};
 use super::state::{Slot, User};
 use crate::harness::Opened;
@@ -22,17 +22,17 @@ pub(super) const STORES: &[BrokenStore] = &[
     BrokenStore {
         name: "an insert looks, then writes",
         breaks: "an insert has one winner: last write wins here",
-        open: || opened(LooksThenActs(|change| matches!(change, Change::Insert(..)))),
+        open: || opened_on_threads(LooksThenActs(|change| matches!(change, Change::Insert(..)))),
     },
     BrokenStore {
         name: "a replace looks, then writes",
         breaks: "a replace is one step: no lost update",
-        open: || opened(LooksThenActs(|change| matches!(change, Change::Replace(..)))),
+        open: || opened_on_threads(LooksThenActs(|change| matches!(change, Change::Replace(..)))),
     },
     BrokenStore {
         name: "a conditional remove looks, then removes",
         breaks: "RemoveIf removes the entry that was read and no other",
-        open: || opened(LooksThenActs(|change| matches!(change, Change::RemoveIf(..)))),
+        open: || opened_on_threads(LooksThenActs(|change| matches!(change, Change::RemoveIf(..)))),
     },
     BrokenStore {
         name: "an async insert awaits between look and write",
@@ -42,7 +42,7 @@ pub(super) const STORES: &[BrokenStore] = &[
     BrokenStore {
         name: "reads the user, changes it, writes it back",
         breaks: "different keys of one user all stay",
-        open: || opened(WritesBack),
+        open: || opened_on_threads(WritesBack),
     },
     BrokenStore {
         name: "reads the user, awaits, writes it back",
@@ -52,17 +52,17 @@ pub(super) const STORES: &[BrokenStore] = &[
     BrokenStore {
         name: "writes the value before the revision",
         breaks: "a reader sees the old entry or the new one",
-        open: || opened(WritesInHalves),
+        open: || opened_on_threads(WritesInHalves),
     },
     BrokenStore {
         name: "an erase takes entry by entry",
         breaks: "an erase that races a write leaves the user whole or gone",
-        open: || opened(ErasesOneByOne),
+        open: || opened_on_threads(ErasesOneByOne),
     },
     BrokenStore {
         name: "checks the epoch, then writes",
         breaks: "no write that began before an erase lands after it",
-        open: || opened(ChecksEpochEarly),
+        open: || opened_on_threads(ChecksEpochEarly),
     },
 ];
 

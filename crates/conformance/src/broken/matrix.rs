@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::bench::{GRACE, opened};
+use super::bench::{GRACE, opened, opened_on_threads};
 use super::fault::Sound;
 use super::{BROKEN, BrokenStore};
 use crate::harness::Harness;
@@ -20,7 +20,7 @@ use crate::report::{Report, Verdict};
 use crate::run::{run, run_some};
 
 /// How many cases run at once: many of them wait for real time.
-const WORKERS: usize = 8;
+const WORKERS: usize = 16;
 
 /// When no case begins or ends for this long, those that still run hang.
 const HANGS: Duration = Duration::from_secs(20);
@@ -88,8 +88,9 @@ impl fmt::Display for KillMatrix {
 /// catches a broken store says anything.
 pub fn kill_matrix() -> KillMatrix {
     let _hush = Hush::new();
-    let sound = sound();
-    assert!(sound.is_good(), "the bench without a fault has to pass every case\n{sound}");
+    for sound in [sound(), sound_on_threads()] {
+        assert!(sound.is_good(), "the bench without a fault has to pass every case\n{sound}");
+    }
     let mut stores: Vec<_> = BROKEN
         .iter()
         .map(|store| Killed { name: store.name, breaks: store.breaks, caught_by: Vec::new() })
@@ -157,6 +158,11 @@ fn start_workers() -> mpsc::Receiver<News> {
 /// The verdicts on the store that the broken ones are built from, with no fault in it.
 pub fn sound() -> Report {
     run(&harness(&BrokenStore { name: "bench", breaks: "nothing", open: || opened(Sound) }))
+}
+
+/// The same on threads, as some of the broken ones are used.
+fn sound_on_threads() -> Report {
+    run(&harness(&BrokenStore { name: "bench", breaks: "nothing", open: || opened_on_threads(Sound) }))
 }
 
 fn harness(store: &BrokenStore) -> Harness {
