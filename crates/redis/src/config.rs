@@ -73,7 +73,7 @@ impl Config {
     /// | `wait` | after each write, so many replicas must have confirmed it; an unmet one is an unknown outcome | 0 |
     /// | `grace_ms` | how long what expired stays before it may be swept | 60 000 |
     /// | `connect_timeout_ms` | how long one attempt to connect may take | 2 000 |
-    /// | `max_value_bytes` | the largest value | 1 MiB |
+    /// | `max_entry_bytes` | the largest entry | 1 MiB |
     /// | `ca` | `rediss` only: a PEM file with the only authorities to trust | the platform's |
     /// | `cert`, `key` | `rediss` only: PEM files with the client's certificate and key | none |
     ///
@@ -98,8 +98,8 @@ impl Config {
                 "connect_timeout_ms" => {
                     config.connect_timeout = Duration::from_millis(number(&name, &value)?);
                 }
-                "max_value_bytes" => {
-                    config.limits = config.limits.with_value_bytes(number(&name, &value)?);
+                "max_entry_bytes" => {
+                    config.limits = config.limits.with_entry_bytes(number(&name, &value)?);
                 }
                 "db" if is_unix => config.database = database(&value)?,
                 "user" if is_unix => config.user = Some(value.into_owned()),
@@ -161,10 +161,10 @@ impl Config {
         self
     }
 
-    /// The largest value, in bytes of JSON text; [`Limits::VALUE_BYTES`] by default.
+    /// The largest entry, by [`Entry::size_bytes`](stickystore_core::Entry::size_bytes); [`Limits::ENTRY_BYTES`] by default.
     #[must_use]
-    pub fn with_max_value_bytes(mut self, bytes: usize) -> Self {
-        self.limits = self.limits.with_value_bytes(bytes);
+    pub fn with_max_entry_bytes(mut self, bytes: usize) -> Self {
+        self.limits = self.limits.with_entry_bytes(bytes);
         self
     }
 
@@ -257,11 +257,11 @@ mod tests {
     #[test]
     fn every_part_of_a_url_is_read() {
         let config =
-            Config::from_url("redis://a%40b:p%3Aw@[::1]:7000/3?wait=2&grace_ms=7&max_value_bytes=9").unwrap();
+            Config::from_url("redis://a%40b:p%3Aw@[::1]:7000/3?wait=2&grace_ms=7&max_entry_bytes=9").unwrap();
         assert_eq!(config.address, Address::Tcp { host: "::1".to_owned(), port: 7000 });
         assert_eq!((config.user.as_deref(), config.password.unwrap().0.as_str()), (Some("a@b"), "p:w"));
         assert_eq!((config.database, config.wait, config.grace), (3, 2, Duration::from_millis(7)));
-        assert_eq!(config.limits.value_bytes, 9);
+        assert_eq!(config.limits.entry_bytes, 9);
         let socket = Config::from_url("redis+unix:///run/a%20b.sock?db=1&user=u&pass=p").unwrap();
         assert_eq!(socket.address, Address::Unix("/run/a b.sock".into()));
         assert_eq!((socket.database, socket.user.as_deref()), (1, Some("u")));

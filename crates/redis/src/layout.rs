@@ -99,7 +99,7 @@ pub(crate) fn decode(text: &[u8], now: UnixMillis) -> Field {
             if let Some(extra) = extra {
                 entry = match with_extra(entry, extra) {
                     Some(entry) => entry,
-                    None => return Field::Damaged(Damage::new("has a history that is none")),
+                    None => return Field::Damaged(Damage::new("has members that are none")),
                 };
             }
             Field::Live(entry)
@@ -179,7 +179,7 @@ fn with_extra(entry: Entry, extra: &str) -> Option<Entry> {
     let was = members.get("was").map_or(Some(entry.was.clone()), decode_was)?;
     let unknown = members.iter().filter(|(name, _)| *name != "was");
     let unknown = unknown.filter_map(|(name, text)| Some((name.into(), Value::new(text).ok()?))).collect();
-    Some(entry.with_was(was).with_unknown(Unknown::new(unknown)))
+    Some(entry.with_was(was).with_unknown(Unknown::new(unknown).ok()?))
 }
 
 #[cfg(test)]

@@ -140,9 +140,9 @@ fn settle<'a>(
     arguments: &mut Vec<Cow<'a, str>>,
 ) -> Option<Result<Outcome>> {
     if let Some(entry) = change.entry() {
-        let (bytes, limit) = (entry.value.len_bytes(), limits.value_bytes);
+        let (bytes, limit) = (entry.size_bytes(), limits.entry_bytes);
         if bytes > limit {
-            let context = format!("a value of {bytes} bytes; at most {limit} are kept");
+            let context = format!("an entry of {bytes} bytes; at most {limit} are kept");
             return Some(Err(Error::new(ErrorKind::TooLarge, context)));
         }
         if !entry.is_live(now) {

@@ -133,7 +133,7 @@ pub(crate) async fn present_and_absent_mix(cx: Context) -> CaseResult {
 }
 
 pub(crate) async fn one_bad_item_names_itself(cx: Context) -> CaseResult {
-    let limit = cx.info().limits.value_bytes;
+    let limit = cx.info().limits.entry_bytes;
     // Two quotes more than the limit.
     let large = || entry(&"x".repeat(limit));
     let users = ["a", "b", "c"].map(|id| cx.user(id));

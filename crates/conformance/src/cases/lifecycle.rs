@@ -252,7 +252,7 @@ pub(crate) async fn info_is_constant(cx: Context) -> CaseResult {
     assert_eq!(*cx.clone_of_store().info(), before, "on a clone");
     cx.store().close(cx.call()).await.unwrap();
     assert_eq!(*cx.info(), before, "after closing");
-    assert!(!before.scheme.is_empty() && before.limits.value_bytes > 0);
+    assert!(!before.scheme.is_empty() && before.limits.entry_bytes > 0);
     Ok(())
 }
 
@@ -275,7 +275,7 @@ pub(crate) async fn errors_show_no_content(cx: Context) -> CaseResult {
     let user = cx.user(&format!("user {SECRET}"));
     let at = key(&format!("key {SECRET}"));
     let mut errors = Vec::new();
-    let large = SECRET.repeat(cx.info().limits.value_bytes / SECRET.len() + 1);
+    let large = SECRET.repeat(cx.info().limits.entry_bytes / SECRET.len() + 1);
     let large = stickystore_core::Entry::new(Value::string(&large), stickystore_core::Expiry::Never);
     errors.push(cx.store().put(cx.call(), &user, at.clone(), large).await.unwrap_err());
     let ended = Call::new(cx.start(), Instant::now());

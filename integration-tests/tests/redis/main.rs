@@ -1,0 +1,12 @@
+//! The Redis store on a real server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test asserts, and an assertion panics"
+)]
+
+mod bench;
+mod conformance;
+mod script;
