@@ -1,13 +1,19 @@
 //! An async store that works only on a runtime, as every store with a connection: for what calls it from elsewhere.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stickystore_core::memory::MemoryStore;
 use stickystore_core::{
     AsyncStore, Call, Erase, Error, ErrorKind, Immediate, Outcome, Profile, Read, Result, StoreInfo, Write,
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 
 /// Answers each call from a task that it spawns, and so needs the runtime that it was opened on to go on running.
 #[derive(Debug, Clone)]
@@ -21,10 +27,41 @@ pub struct Waiting {
 pub enum Ping {
     /// Answers.
     Answers,
+    /// Asks a server that echoes.
+    Echoes(Arc<Mutex<TcpStream>>),
     /// Never ends; tells when it is dropped.
     Hangs(Arc<AtomicBool>),
+    /// Keeps its thread for so long, which no async store may.
+    Blocks(Duration),
     /// Panics.
     Panics,
+    /// Answers; tells, when the store is dropped, whether that was on a runtime.
+    Tells(Arc<TellsDrop>),
+}
+
+/// Tells when it is dropped whether it could start a task there, as a driver that says goodbye to its server.
+#[derive(Debug)]
+pub struct TellsDrop(pub Sender<bool>);
+
+impl Drop for TellsDrop {
+    fn drop(&mut self) {
+        let _ = self.0.send(tokio::runtime::Handle::try_current().is_ok());
+    }
+}
+
+impl Ping {
+    /// A connection to a server that echoes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] where there is none.
+    pub async fn echoes(server: SocketAddr) -> Result<Self> {
+        let connection = TcpStream::connect(server).await;
+        connection.map(|connection| Self::Echoes(Arc::new(Mutex::new(connection)))).map_err(broken)
+    }
+}
+
+fn broken(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "no connection").with_source(error)
 }
 
 impl Waiting {
@@ -81,13 +118,22 @@ impl AsyncStore for Waiting {
     #[expect(clippy::panic, reason = "a store that panics is what is tested")]
     async fn ping(&self, call: Call) -> Result<()> {
         match &self.ping {
-            Ping::Answers => {
+            Ping::Answers | Ping::Tells(_) => {
                 let inner = self.inner.clone();
                 on_task(async move { inner.ping(call).await }).await
+            }
+            Ping::Echoes(connection) => {
+                let mut connection = connection.lock().await;
+                connection.write_all(b"?").await.map_err(broken)?;
+                connection.read_u8().await.map(drop).map_err(broken)
             }
             Ping::Hangs(dropped) => {
                 let _tells = Dropped(Arc::clone(dropped));
                 std::future::pending().await
+            }
+            Ping::Blocks(time) => {
+                std::thread::sleep(*time);
+                Ok(())
             }
             Ping::Panics => panic!("the store panics, as it was told to"),
         }

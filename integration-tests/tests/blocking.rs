@@ -1,6 +1,9 @@
 //! `Blocking`, from every place that a call can come from: a test for each row of its table, and what may go wrong.
 #![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -8,7 +11,7 @@ use std::time::{Duration, Instant};
 use stickystore_core::{
     Blocking, Call, Effect, Error, ErrorKind, Namespace, Read, Store, Subject, SystemClock, UserId,
 };
-use stickystore_integration_tests::waiting::{Ping, Waiting};
+use stickystore_integration_tests::waiting::{Ping, TellsDrop, Waiting};
 
 /// Each row of the table in the documentation of `Blocking`, and the test that shows it.
 const ROWS: [(&str, &str); 9] = [
@@ -128,6 +131,22 @@ fn a_drop_of_a_thread_local_while_its_thread_ends() {
 }
 
 #[test]
+fn a_drop_of_a_thread_local_between_those_that_a_call_needs() {
+    thread_local! {
+        static CALLS: std::cell::RefCell<Option<CallsInDrop>> = const { std::cell::RefCell::new(None) };
+    }
+    let (sender, receiver) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        // Opening touches one thread-local of tokio, calling may touch another: ours is dropped between them.
+        let store = store();
+        CALLS.with(|slot| slot.replace(Some(CallsInDrop(store.clone(), sender))));
+        store.ping(call()).unwrap();
+    });
+    receiver.recv().unwrap().unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
 fn after_the_callers_runtime_has_ended() {
     let runtime = multi_thread();
     let store = runtime.block_on(async { store() });
@@ -148,8 +167,36 @@ fn after_close_on_any_clone() {
 
 #[test]
 fn a_forked_child() {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_after_fork")).output().unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_after_fork"));
+    let mut process = process.arg(echo_server().to_string()).stdout(Stdio::piped()).spawn().unwrap();
+    let bound = Instant::now() + Duration::from_secs(30);
+    while process.try_wait().unwrap().is_none() && Instant::now() < bound {
+        std::thread::yield_now();
+    }
+    // Of one that has ended this is not an error.
+    process.kill().unwrap();
+    let output = process.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
+}
+
+/// Answers each connection with its own bytes, for as long as the process lives; so late that whoever asks has to
+/// wait for it.
+fn echo_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut connection = connection.unwrap();
+                let mut byte = [0];
+                while connection.read_exact(&mut byte).is_ok() {
+                    std::thread::sleep(Duration::from_millis(20));
+                    connection.write_all(&byte).unwrap();
+                }
+            });
+        }
+    });
+    address
 }
 
 #[test]
@@ -191,6 +238,56 @@ fn a_store_that_panics_is_an_error_and_the_next_call_works() {
 #[test]
 fn a_deadline_without_end_is_waited_for() {
     store().ping(within(Duration::MAX)).unwrap();
+}
+
+#[test]
+fn the_farthest_deadline_is_no_overflow() {
+    let steps =
+        [Duration::from_secs, Duration::from_nanos].map(|unit| (0..64).rev().map(move |n| unit(1 << n)));
+    let add = |far: Instant, step: Duration| far.checked_add(step).unwrap_or(far);
+    let farthest = Call::new(call().now, steps.into_iter().flatten().fold(Instant::now(), add));
+    store().ping(farthest).unwrap();
+    current_thread().block_on(async { store().ping(farthest) }).unwrap();
+}
+
+#[test]
+fn a_call_whose_deadline_has_passed_is_not_applied() {
+    let store = store();
+    let passed = Call::new(call().now, Instant::now() - Duration::from_millis(200));
+    let on_thread = store.ping(passed).unwrap_err();
+    let in_task = current_thread().block_on(async { store.ping(passed) }).unwrap_err();
+    for error in [on_thread, in_task] {
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotApplied));
+    }
+}
+
+#[test]
+fn a_store_that_keeps_its_thread_does_not_keep_the_callers() {
+    let store = open(Ping::Blocks(Duration::from_secs(2)));
+    let time = Duration::from_millis(100);
+    let start = Instant::now();
+    let error = store.ping(within(time)).unwrap_err();
+    let took = start.elapsed();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(took >= time && took < time + Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
+fn the_store_is_dropped_on_its_runtime_before_the_last_handle_is_gone() {
+    let (sender, dropped) = mpsc::channel();
+    for in_task in [false, true] {
+        let store = open(Ping::Tells(Arc::new(TellsDrop(sender.clone()))));
+        store.ping(call()).unwrap();
+        let clone = store.clone();
+        drop(store);
+        assert!(dropped.try_recv().is_err(), "a clone is left");
+        if in_task {
+            current_thread().block_on(async { drop(clone) });
+        } else {
+            drop(clone);
+        }
+        assert_eq!(dropped.try_recv(), Ok(true), "in a task: {in_task}");
+    }
 }
 
 #[test]

@@ -109,51 +109,32 @@ fn record(harness: &Harness, case: &Case, verdict: &Verdict) {
 
 #[cfg(test)]
 mod tests {
-    use async_trait::async_trait;
     use stickystore_core::memory::MemoryStore;
-    use stickystore_core::{Immediate, Key, Subject};
+    use stickystore_core::{Error, ErrorKind};
 
     use super::*;
-    use crate::harness::{Opened, Plant};
+    use crate::harness::Opened;
 
-    /// Damages the memory store's data.
-    struct Hammer(MemoryStore);
-
-    #[async_trait]
-    impl Plant for Hammer {
-        async fn damaged_entry(&self, subject: &Subject, key: &Key) {
-            self.0.plant(subject, key.clone(), "no entry at all");
-        }
-
-        async fn foreign_user(&self, subject: &Subject) {
-            self.0.plant_foreign(subject);
-        }
-    }
-
-    fn assert_good(report: &Report) {
-        assert!(report.is_good(), "{report}");
-        let without_scan = |case: &CaseReport| case.name == "without_the_ability_is_unsupported";
-        let skipped = report.cases.iter().filter(|case| matches!(case.verdict, Verdict::Skipped(_)));
-        assert_eq!(skipped.clone().filter(|case| !without_scan(case)).count(), 1, "{report}");
-        assert!(report.passed > report.skipped);
+    #[test]
+    fn a_report_has_every_wanted_case_once_with_its_verdict() {
+        let harness = Harness::blocking("memory", || Ok(Opened::blocking(MemoryStore::new())));
+        let report = run_some(&harness, |case| case.group == "scan" || case.group == "damage");
+        let wanted: Vec<_> = CASES
+            .iter()
+            .filter(|case| case.group == "scan" || case.group == "damage")
+            .map(|case| case.name)
+            .collect();
+        assert_eq!(report.cases.iter().map(|case| case.name).collect::<Vec<_>>(), wanted);
+        assert_eq!(report.passed + report.failed + report.skipped, wanted.len());
+        assert!(report.is_good() && report.passed > 0, "{report}");
+        assert!(report.to_string().contains("the harness gives no means to damage data"), "{report}");
     }
 
     #[test]
-    fn the_memory_store_passes() {
-        let grace = Duration::from_millis(100);
-        let open = || {
-            let store = MemoryStore::builder().grace(Duration::from_millis(100)).build();
-            (store.clone(), Hammer(store))
-        };
-        let blocking = Harness::blocking("memory", move || {
-            let (store, hammer) = open();
-            Ok(Opened::blocking(store).with_plant(hammer))
-        });
-        assert_good(&run(&blocking.with_grace(grace)));
-        let asynchronous = Harness::asynchronous("memory", move || async move {
-            let (store, hammer) = open();
-            Ok(Opened::asynchronous(Immediate::new(store)).with_plant(hammer))
-        });
-        assert_good(&run(&asynchronous.with_grace(grace)));
+    fn a_store_that_does_not_open_fails_every_case_and_says_why() {
+        let refused = || Err::<Opened, _>(Error::new(ErrorKind::Denied, "wrong password"));
+        let report = run_some(&Harness::blocking("shut", refused), |case| case.group == "scan");
+        assert!(report.failed > 0 && report.passed == 0);
+        assert!(report.to_string().contains("wrong password"), "{report}");
     }
 }

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::async_store::{AsyncStore, AsyncStoreExt};
 use crate::call::{Call, Erase, Read, Write};
@@ -19,30 +18,35 @@ use crate::profile::Profile;
 use crate::scan::{Cursor, Page};
 use crate::store::{Scan, Store};
 
-/// How long after the deadline a store that should have ended by itself is cut off.
+/// How long after the deadline a store that should have ended by itself is cut off; and how long the last handle
+/// waits for its store to be dropped.
 const OVERRUN: Duration = Duration::from_millis(50);
 
 /// The blocking face of an async store, on a runtime of its own.
 ///
 /// It opens the store itself, on its own runtime: an async handle that lives on somebody else's runtime would
-/// wait for the very thread that waits for it. Clones share store and runtime, which end with the last of them.
+/// wait for the very thread that waits for it. Every call is handed over to that runtime's thread, where all that
+/// the store needs is there, and its caller waits for the answer. Clones share store and runtime, which end with
+/// the last of them.
 ///
-/// | called from | answer | how |
-/// |---|---|---|
-/// | a plain thread | the store's | the caller's thread runs the call |
-/// | a task of a multi-thread runtime | the store's; the worker waits | handed over to the own runtime |
-/// | a task of a current-thread runtime | the store's; that runtime waits | handed over |
-/// | `spawn_blocking` | the store's | handed over |
-/// | a `Drop`, on a thread or in a task | the store's | as there |
-/// | a `Drop` of a thread-local, while its thread ends | the store's | handed over |
-/// | after the caller's runtime has ended | the store's: the own runtime goes on | as there |
-/// | after [`close`](Store::close), on any clone | [`ErrorKind::Closed`] | |
-/// | a forked child | [`ErrorKind::Forked`]: the runtime's threads are not there | |
+/// | called from | answer |
+/// |---|---|
+/// | a plain thread | the store's |
+/// | a task of a multi-thread runtime | the store's; the worker waits |
+/// | a task of a current-thread runtime | the store's; that runtime waits |
+/// | `spawn_blocking` | the store's |
+/// | a `Drop`, on a thread or in a task | the store's |
+/// | a `Drop` of a thread-local, while its thread ends | the store's |
+/// | after the caller's runtime has ended | the store's: the own runtime goes on |
+/// | after [`close`](Store::close), on any clone | [`ErrorKind::Closed`] |
+/// | a forked child | [`ErrorKind::Forked`]: the runtime's thread is not there |
 ///
-/// Never a panic and never a deadlock: where a store overruns its deadline, the answer is
-/// [`ErrorKind::Timeout`], where it panics [`ErrorKind::Unexpected`], and its future is dropped.
+/// Never a panic and never a deadlock: where a store overruns its deadline, also by keeping its thread, the answer
+/// is [`ErrorKind::Timeout`], where it panics [`ErrorKind::Unexpected`], and its future is dropped.
 ///
-/// What it costs, over the bare async call: see `examples/bridge_cost.rs`, which prints it.
+/// What it costs, over the bare async call: see `examples/bridge_cost.rs`, which prints it beside the ways that were
+/// not taken. A store that runs on its callers' threads is cheaper by one wake-up; but it finds thread-locals gone
+/// (tokio's, or a driver's random numbers) in a `Drop` while a thread ends, and can keep its caller for ever.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,10 +58,16 @@ const OVERRUN: Duration = Duration::from_millis(50);
 /// ```
 pub struct Blocking<S: AsyncStore>(Arc<Inner<S>>);
 
-struct Inner<S> {
+/// In this order: by the time that `home` is dropped, it has the last hold of the store.
+struct Inner<S: AsyncStore> {
     store: Arc<S>,
+    home: Home<S>,
+}
+
+/// Where the store lives, and where it has to be dropped.
+struct Home<S: AsyncStore> {
     /// Taken out only when it is dropped.
-    runtime: Option<Runtime>,
+    lives: Option<(Arc<S>, Runtime)>,
     process: u32,
 }
 
@@ -71,6 +81,7 @@ impl<S: AsyncStore> Blocking<S> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<S>> + Send,
     {
+        // One worker: a second one costs a call some microseconds, since the two wake each other.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("stickystore")
@@ -87,8 +98,9 @@ impl<S: AsyncStore> Blocking<S> {
         let opened = receiver.recv();
         match opened {
             Ok(Ok(store)) => {
-                let process = std::process::id();
-                Ok(Self(Arc::new(Inner { store: Arc::new(store), runtime: Some(runtime), process })))
+                let store = Arc::new(store);
+                let home = Home { lives: Some((Arc::clone(&store), runtime)), process: std::process::id() };
+                Ok(Self(Arc::new(Inner { store, home })))
             }
             failed => {
                 // Not an ordinary drop, which would panic where the caller is a task.
@@ -102,48 +114,39 @@ impl<S: AsyncStore> Blocking<S> {
         }
     }
 
-    /// Runs one call: `here` on this thread where that is allowed, else `there` on the own runtime.
-    fn run<T, Fut>(
-        &self,
-        call: Call,
-        operation: Operation,
-        here: impl Future<Output = T>,
-        there: impl FnOnce(Arc<S>) -> Fut,
-    ) -> Result<T>
+    /// Runs one call on the own runtime, and waits for it.
+    fn run<T, Fut>(&self, call: Call, operation: Operation, work: impl FnOnce(Arc<S>) -> Fut) -> Result<T>
     where
         T: Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
         let runtime = self.runtime(operation)?;
-        let until = call.deadline + OVERRUN;
-        let overrun = || self.fail(operation, ErrorKind::Timeout, "the store did not end by the deadline");
-        let plain_thread = Handle::try_current().is_err_and(|error| error.is_missing_context());
-        let panicked = || self.fail(operation, ErrorKind::Unexpected, "the store panicked");
-        if plain_thread {
-            let bounded = async { tokio::time::timeout_at(until.into(), here).await };
-            // Nothing of ours is half done when the store's future panics: it is dropped, and with it what it held.
-            let run = AssertUnwindSafe(|| runtime.block_on(bounded));
-            return catch_unwind(run).map_err(|_| panicked())?.map_err(|_| overrun());
+        let remaining = call.remaining();
+        if remaining.is_zero() {
+            let passed = self.fail(operation, ErrorKind::Timeout, "the deadline passed before the call");
+            return Err(passed.with_effect(Effect::NotApplied));
         }
         let (sender, receiver) = sync_channel(1);
-        let future = there(Arc::clone(&self.0.store));
+        let future = work(Arc::clone(&self.0.store));
         let task = runtime.spawn(async move {
             // Nobody receives any more only after the overrun, which has its own answer.
             let _ = sender.send(future.await);
         });
-        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        match receiver.recv_timeout(remaining.saturating_add(OVERRUN)) {
             Ok(answer) => Ok(answer),
             Err(RecvTimeoutError::Timeout) => {
                 task.abort();
-                Err(overrun())
+                Err(self.fail(operation, ErrorKind::Timeout, "the store did not end by the deadline"))
             }
-            Err(RecvTimeoutError::Disconnected) => Err(panicked()),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(self.fail(operation, ErrorKind::Unexpected, "the store panicked"))
+            }
         }
     }
 
     fn runtime(&self, operation: Operation) -> Result<&Runtime> {
-        match &self.0.runtime {
-            Some(runtime) if self.0.process == std::process::id() => Ok(runtime),
+        match &self.0.home.lives {
+            Some((_, runtime)) if self.0.home.process == std::process::id() => Ok(runtime),
             _ => Err(self.fail(
                 operation,
                 ErrorKind::Forked,
@@ -164,18 +167,16 @@ impl<S: AsyncStore> Store for Blocking<S> {
     }
 
     fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
-        let owned = || reads.to_vec();
-        self.run(call, Operation::Read, self.0.store.read(call, reads), |store| {
-            let reads = owned();
+        self.run(call, Operation::Read, |store| {
+            let reads = reads.to_vec();
             async move { store.read(call, &reads).await }
         })
         .unwrap_or_else(|error| vec![Err(error); reads.len()])
     }
 
     fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
-        let owned = || writes.to_vec();
-        self.run(call, Operation::Write, self.0.store.write(call, writes), |store| {
-            let writes = owned();
+        self.run(call, Operation::Write, |store| {
+            let writes = writes.to_vec();
             async move { store.write(call, &writes).await }
         })
         .unwrap_or_else(|error| {
@@ -184,27 +185,24 @@ impl<S: AsyncStore> Store for Blocking<S> {
     }
 
     fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
-        let owned = || erases.to_vec();
-        self.run(call, Operation::Erase, self.0.store.erase(call, erases), |store| {
-            let erases = owned();
+        self.run(call, Operation::Erase, |store| {
+            let erases = erases.to_vec();
             async move { store.erase(call, &erases).await }
         })
         .unwrap_or_else(|error| vec![Err(error); erases.len()])
     }
 
     fn ping(&self, call: Call) -> Result<()> {
-        let there = |store: Arc<S>| async move { store.ping(call).await };
-        self.run(call, Operation::Ping, self.0.store.ping(call), there)?
+        self.run(call, Operation::Ping, |store| async move { store.ping(call).await })?
     }
 
     fn close(&self, call: Call) -> Result<()> {
-        let there = |store: Arc<S>| async move { store.close(call).await };
-        self.run(call, Operation::Close, self.0.store.close(call), there)?
+        self.run(call, Operation::Close, |store| async move { store.close(call).await })?
     }
 
     fn diagnose(&self, call: Call) -> Vec<Finding> {
-        let there = |store: Arc<S>| async move { store.diagnose(call).await };
-        self.run(call, Operation::Ping, self.0.store.diagnose(call), there).unwrap_or_else(|error| {
+        let diagnosed = self.run(call, Operation::Ping, |store| async move { store.diagnose(call).await });
+        diagnosed.unwrap_or_else(|error| {
             let mend = "see that the server answers, then diagnose again";
             vec![Finding::new("no-diagnosis", crate::Severity::Problem, error.to_string(), mend)]
         })
@@ -223,8 +221,7 @@ impl<S: AsyncStore> Scan for Blocking<S> {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page> {
-        let here = self.0.store.scan_users(call, namespace, cursor, limit);
-        self.run(call, Operation::Scan, here, |store| {
+        self.run(call, Operation::Scan, |store| {
             let (namespace, cursor) = (namespace.clone(), cursor.cloned());
             async move { store.scan_users(call, &namespace, cursor.as_ref(), limit).await }
         })?
@@ -243,15 +240,25 @@ impl<S: AsyncStore> fmt::Debug for Blocking<S> {
     }
 }
 
-impl<S> Drop for Inner<S> {
+impl<S: AsyncStore> Drop for Home<S> {
     fn drop(&mut self) {
-        let Some(runtime) = self.runtime.take() else { return };
-        if self.process == std::process::id() {
-            // An ordinary drop waits for the worker, and panics where the caller is a task.
-            runtime.shutdown_background();
-        } else {
-            // In a forked child the worker is not there to be told, and its locks may be held for ever.
-            std::mem::forget(runtime);
+        let Some((store, runtime)) = self.lives.take() else { return };
+        if self.process != std::process::id() {
+            // In a forked child the worker is not there, and its locks may be held for ever. And the store's
+            // connections are the parent's: to drop them here would take them out of the parent's reactor too.
+            std::mem::forget((store, runtime));
+            return;
         }
+        let (sender, receiver) = sync_channel(1);
+        runtime.spawn(async move {
+            // Where a driver that says goodbye to its server finds a runtime to do so.
+            drop(store);
+            let _ = sender.send(());
+        });
+        // So that what the store held, as a file's lock, is free when this returns. A store that hangs or panics
+        // here has nobody left to be told.
+        let _ = receiver.recv_timeout(OVERRUN);
+        // An ordinary drop waits for the worker, and panics where the caller is a task.
+        runtime.shutdown_background();
     }
 }

@@ -1,35 +1,49 @@
-//! Opens a blocking store, forks, and calls it on both sides. Exit code 0 if both answered as they should.
+//! Opens a blocking store over the server that its argument names, forks, and calls it on both sides. Exit code 0 if
+//! both answered as they should.
 //!
 //! A process of its own, because a fork copies only the thread that forks.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use fork::{Fork, fork, waitpid};
-use stickystore_core::{Blocking, Call, ErrorKind, Store, SystemClock};
+use stickystore_core::{Blocking, Call, ErrorKind, Result, Store, SystemClock};
 use stickystore_integration_tests::waiting::{Ping, Waiting};
 
 fn main() -> ExitCode {
-    let Ok(store) = Blocking::open(|| async { Waiting::open(Ping::Answers) }) else {
-        return ExitCode::from(10);
+    let Some(Ok(server)) = std::env::args().nth(1).map(|server| server.parse()) else {
+        return ExitCode::from(2);
     };
-    let call = || Call::within(&SystemClock, Duration::from_secs(5));
+    let Ok(store) = open(server) else { return ExitCode::from(10) };
     if store.ping(call()).is_err() {
         return ExitCode::from(11);
     }
     match fork() {
-        Ok(Fork::Child) => {
-            let clone = store.clone();
-            let kinds = [&store, &clone].map(|store| store.ping(call()).map_err(|error| error.kind()));
-            drop((store, clone));
-            ExitCode::from(if kinds == [Err(ErrorKind::Forked); 2] { 0 } else { 12 })
-        }
+        Ok(Fork::Child) => child(store, server),
         Ok(Fork::Parent(child)) => {
             let child_ended = waitpid(child).is_ok_and(|status| status == 0);
-            let parent_goes_on = store.ping(call()).is_ok();
-            println!("child answered: {child_ended}, parent goes on: {parent_goes_on}");
-            ExitCode::from(if child_ended && parent_goes_on { 0 } else { 13 })
+            let parent_goes_on = store.ping(call());
+            println!("child answered: {child_ended}, parent goes on: {parent_goes_on:?}");
+            ExitCode::from(if child_ended && parent_goes_on.is_ok() { 0 } else { 13 })
         }
         Err(_) => ExitCode::from(14),
     }
+}
+
+/// The parent's handle is refused, and dropped without touching the parent's connection; a new one works.
+fn child(store: Blocking<Waiting>, server: SocketAddr) -> ExitCode {
+    let clone = store.clone();
+    let kinds = [&store, &clone].map(|store| store.ping(call()).map_err(|error| error.kind()));
+    drop((store, clone));
+    let anew = open(server).and_then(|store| store.ping(call()));
+    ExitCode::from(if kinds == [Err(ErrorKind::Forked); 2] && anew.is_ok() { 0 } else { 12 })
+}
+
+fn open(server: SocketAddr) -> Result<Blocking<Waiting>> {
+    Blocking::open(move || async move { Waiting::open(Ping::echoes(server).await?) })
+}
+
+fn call() -> Call {
+    Call::within(&SystemClock, Duration::from_secs(5))
 }
