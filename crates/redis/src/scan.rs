@@ -1,6 +1,7 @@
 //! Going through a namespace: the server's own cursor, a profile for each key that it finds.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use redis::Value;
 use stickystore_core::{
@@ -11,8 +12,9 @@ use crate::error::{self, at};
 use crate::layout;
 use crate::store::{RedisStore, whole_profile};
 
-/// How many keys the server looks at for one SCAN: most of them may be other programs'.
-const LOOKED_AT: usize = 1000;
+/// How many keys the server looks at for one SCAN: most of them may be other programs', so that it is more than the users
+/// that are wanted, and few enough that the server's other clients do not notice.
+const LOOKED_AT: RangeInclusive<usize> = 100..=1000;
 
 /// How many SCANs a page may take, so that a page of a small namespace in a large database ends too.
 const SCANS_PER_PAGE: usize = 20;
@@ -68,7 +70,7 @@ impl RedisStore {
     ) -> Result<(u64, Vec<UserId>)> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(layout::pattern(namespace));
-        scan.arg("COUNT").arg(limit.clamp(1, LOOKED_AT));
+        scan.arg("COUNT").arg(limit.clamp(*LOOKED_AT.start(), *LOOKED_AT.end()));
         let Value::Array(answer) = self.answer(self.long_lane(), &scan, call.deadline).await? else {
             return Err(error::odd_answer());
         };
