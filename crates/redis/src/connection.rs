@@ -228,7 +228,9 @@ impl Connector {
             driver.await;
         });
         let (opened, silent_since) = (Instant::now(), AtomicU64::new(0));
-        Ok(Link { connection, alive, task: task.abort_handle(), opened, silent_since })
+        let link = Link { connection, alive, task: task.abort_handle(), opened, silent_since };
+        link.is_admitted().await?;
+        Ok(link)
     }
 }
 
@@ -254,6 +256,19 @@ struct Link {
 }
 
 impl Link {
+    /// Sees that the server takes commands from us, before a write depends on it.
+    async fn is_admitted(&self) -> Result<()> {
+        let mut connection = self.connection.clone();
+        match connection.send_packed_command(&redis::cmd("PING")).await {
+            // Who may not ping may still write.
+            Ok(Value::ServerError(refusal)) if refusal.code() != "NOPERM" => {
+                Err(error::refused(&refusal).with_effect(Effect::NotApplied))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error::sending(error).with_effect(Effect::NotApplied)),
+        }
+    }
+
     /// Whether its task still runs. What is sent over a dead one never leaves.
     fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Acquire)

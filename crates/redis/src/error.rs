@@ -103,6 +103,10 @@ pub(crate) fn refused(error: &ServerError) -> Error {
             not_applied(ErrorKind::Denied, "the server wants another user and password".to_owned())
         }
         "NOPERM" => not_applied(ErrorKind::Denied, denied(details)),
+        // What a script's own reads answer on some servers; its writes name themselves.
+        "ERR" if details.contains("can't run this command") => {
+            not_applied(ErrorKind::Denied, denied(details))
+        }
         "OOM" => not_applied(ErrorKind::Full, "the server's memory is full and it may not evict".to_owned()),
         "MOVED" | "ASK" | "CROSSSLOT" => not_applied(
             ErrorKind::Config,

@@ -36,8 +36,9 @@ const SINGLE_BYTES: usize = 64 << 10;
 /// How long WAIT may hold the connection, whatever the deadline says.
 const WAIT_AT_MOST: Duration = Duration::from_secs(1);
 
-/// What WAIT leaves of the time to the deadline, so that its own answer arrives.
-const WAIT_MARGIN: Duration = Duration::from_millis(20);
+/// What WAIT leaves of the time to the deadline, so that its own answer arrives: servers look at what waits only every
+/// 100 ms.
+const WAIT_MARGIN: Duration = Duration::from_millis(150);
 
 /// Keeps entries in Redis. Clones share the connections.
 ///
@@ -195,8 +196,8 @@ impl RedisStore {
         deadline: Instant,
     ) -> Vec<Result<Value>> {
         let all: Vec<_> = runs.iter().collect();
-        // Of many, the first brings the text: it is small beside them.
-        let first = if runs.len() > 1 { Naming::Text } else { Naming::Hash };
+        // Of many, the first brings the text: it is small beside them. And waiting for replicas twice would take too long.
+        let first = if runs.len() > 1 || self.0.wait > 0 { Naming::Text } else { Naming::Hash };
         let mut answers = self.send_runs(lane, script, &all, first, failed, deadline).await;
         let mut forgotten: Vec<_> =
             answers.iter_mut().zip(runs).filter(|(answer, _)| is_forgotten(answer)).collect();

@@ -9,4 +9,7 @@
 
 mod bench;
 mod conformance;
+mod diagnose;
+mod failure;
 mod script;
+mod server_side;

@@ -3,8 +3,9 @@
 local epoch, ends = ARGV[3], tonumber(ARGV[4])
 
 local stored, stood = redis.pcall('HGETALL', key), false
-if stored.err then
-  if string.sub(stored.err, 1, 9) ~= 'WRONGTYPE' then return {err = stored.err} end
+local err = failed(stored, 'HGETALL')
+if err then
+  if string.sub(err, 1, 9) ~= 'WRONGTYPE' then return {err = err} end
   stood = true
 end
 for i = 1, #stored, 2 do

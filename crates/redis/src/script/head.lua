@@ -27,13 +27,20 @@ end
 
 local function whole(number) return string.format('%.0f', number) end
 
+-- The error of a command, by name where it is a right that is missing: servers differ in what they say.
+local function failed(reply, name)
+  if type(reply) ~= 'table' or not reply.err then return nil end
+  if string.find(reply.err, "can't run this command", 1, true) then
+    return "NOPERM this user has no permissions to run the '" .. name .. "' command"
+  end
+  return reply.err
+end
+
 -- Runs the commands in order. What fails first has changed nothing; what fails later has.
 local function run(commands)
   for i, command in ipairs(commands) do
-    local reply = redis.pcall(unpack(command))
-    if type(reply) == 'table' and reply.err then
-      return {err = i == 1 and reply.err or 'HALFWRITTEN ' .. reply.err}
-    end
+    local err = failed(redis.pcall(unpack(command)), command[1])
+    if err then return {err = i == 1 and err or 'HALFWRITTEN ' .. err} end
   end
 end
 

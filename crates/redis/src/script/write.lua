@@ -26,7 +26,8 @@ while ARGV[at] do
 end
 
 local stored = redis.pcall('HMGET', key, unpack(names))
-if stored.err then return {err = stored.err} end
+local err = failed(stored, 'HMGET')
+if err then return {err = err} end
 
 local epoch, ends = '', 0
 if stored[1] then
