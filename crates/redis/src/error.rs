@@ -1,6 +1,8 @@
 //! Redis' errors as core's: kind and effect, decided here and nowhere else.
 
+use std::error::Error as _;
 use std::fmt;
+use std::sync::Arc;
 
 use redis::{RedisError, ServerError};
 use stickystore_core::decide::not_ours;
@@ -19,6 +21,8 @@ pub(crate) fn at(operation: Operation) -> impl Fn(Error) -> Error {
 pub(crate) fn connecting(error: RedisError) -> Error {
     let kind = match error.kind() {
         redis::ErrorKind::AuthenticationFailed => ErrorKind::Denied,
+        // Since TLS 1.3, a client's certificate is judged after its side of the handshake.
+        redis::ErrorKind::Io if is_alert(&error) => return refused_by_tls().with_source(Below::from(error)),
         redis::ErrorKind::Io => ErrorKind::Unavailable,
         // What the server answers to SELECT.
         redis::ErrorKind::Server(_) | redis::ErrorKind::Extension => ErrorKind::Config,
@@ -39,10 +43,24 @@ pub(crate) fn streaming(error: std::io::Error) -> Error {
     let (kind, context) = match tls {
         None => (ErrorKind::Unavailable, "the server cannot be reached"),
         Some(rustls::Error::InvalidCertificate(wrong)) => (ErrorKind::Config, certificate(wrong)),
-        Some(rustls::Error::AlertReceived(_)) => (ErrorKind::Denied, "the server refuses our side of TLS"),
+        Some(rustls::Error::AlertReceived(_)) => return refused_by_tls().with_source(error),
         Some(_) => (ErrorKind::Unavailable, "the server does not speak TLS as we do"),
     };
     Error::new(kind, context).with_effect(Effect::NotApplied).with_source(error)
+}
+
+fn is_alert(error: &RedisError) -> bool {
+    // The driver keeps what is below it in an `Arc`, and shows that.
+    type Shared = Arc<dyn std::error::Error + Send + Sync>;
+    let below = error.source().and_then(|source| source.downcast_ref::<Shared>());
+    let io = below.and_then(|below| below.downcast_ref::<std::io::Error>());
+    let tls = io.and_then(|io| io.get_ref()).and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(_)))
+}
+
+fn refused_by_tls() -> Error {
+    let context = "the server refuses our side of TLS: it may want another client certificate";
+    Error::new(ErrorKind::Denied, context).with_effect(Effect::NotApplied)
 }
 
 fn certificate(wrong: &CertificateError) -> &'static str {
@@ -53,7 +71,7 @@ fn certificate(wrong: &CertificateError) -> &'static str {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "the server's certificate is for another name"
         }
-        CertificateError::UnknownIssuer => {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the server's certificate comes from an authority that is not trusted"
         }
         _ => "the server's certificate is not valid",

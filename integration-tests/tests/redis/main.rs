@@ -13,3 +13,4 @@ mod diagnose;
 mod failure;
 mod script;
 mod server_side;
+mod tls;
