@@ -3,6 +3,13 @@
 //!
 //! It also compiles the README's examples.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what tests stand on asserts, and an assertion panics"
+)]
+
 pub mod proxy;
 pub mod server;
 pub mod waiting;

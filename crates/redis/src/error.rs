@@ -33,8 +33,7 @@ pub(crate) fn connecting(error: RedisError) -> Error {
         ErrorKind::Config => "the server refuses this database",
         _ => "the server ended the connection before it was set up",
     };
-    let error = Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below::from(error));
-    error
+    Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below::from(error))
 }
 
 /// No stream to the server: nothing was sent.

@@ -62,9 +62,9 @@ impl RedisStore {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] if certificates or the host's name are not usable.
-    pub fn new(config: Config) -> Result<Self> {
+    pub fn new(config: &Config) -> Result<Self> {
         let open = at(Operation::Open);
-        let connector = Connector::new(&config).map_err(&open)?;
+        let connector = Connector::new(config).map_err(&open)?;
         let info = StoreInfo::new(SCHEME)
             .survives(&[Loss::ProcessExit], "beyond that, what the server's AOF, RDB and replicas keep")
             .winner(Scope::Primary)
@@ -86,7 +86,7 @@ impl RedisStore {
     ///
     /// # Errors
     /// As [`new`](Self::new), and those of a `ping`.
-    pub async fn connect(config: Config, call: Call) -> Result<Self> {
+    pub async fn connect(config: &Config, call: Call) -> Result<Self> {
         let store = Self::new(config)?;
         store
             .answer(store.lane(1, 0), &redis::cmd("PING"), call.deadline)
@@ -304,8 +304,12 @@ impl AsyncStore for RedisStore {
             }
         }
         let mut answers = self.run(&script::ERASE, &runs, call.deadline).await.into_iter();
-        let mut answer =
-            || answers.next().unwrap_or_else(|| Err(error::odd_answer())).and_then(script::stood);
+        let mut answer = || {
+            answers
+                .next()
+                .unwrap_or_else(|| Err(error::odd_answer()))
+                .and_then(|answer| script::stood(&answer))
+        };
         let refused = refused.into_iter();
         refused.map(|refused| refused.map_or_else(&mut answer, Err).map_err(&at)).collect()
     }

@@ -19,7 +19,7 @@ pub(crate) fn server(options: &[&str]) -> Option<Redis> {
 }
 
 pub(crate) fn store(url: &str) -> RedisStore {
-    RedisStore::new(Config::from_url(url).unwrap()).unwrap()
+    RedisStore::new(&Config::from_url(url).unwrap()).unwrap()
 }
 
 pub(crate) fn through(port: u16) -> RedisStore {

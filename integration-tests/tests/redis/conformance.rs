@@ -32,7 +32,7 @@ impl Plant for Behind {
 }
 
 fn open(server: &Shared) -> Result<RedisStore> {
-    RedisStore::new(Config::from_url(server.url())?.with_grace(GRACE))
+    RedisStore::new(&Config::from_url(server.url())?.with_grace(GRACE))
 }
 
 fn asynchronous() -> Harness {

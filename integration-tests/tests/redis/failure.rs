@@ -73,7 +73,7 @@ async fn a_server_that_is_down_at_construction_is_unavailable_and_its_store_work
     let Some(mut server) = server(&[]) else { return };
     server.kill();
     let config = stickystore_redis::Config::from_url(&server.url()).unwrap();
-    let opened = timed(DEADLINE, async |call| RedisStore::connect(config, call).await).await;
+    let opened = timed(DEADLINE, async |call| RedisStore::connect(&config, call).await).await;
     assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unavailable);
     let (store, subject) = (store(&server.url()), user("ann"));
     assert_eq!(store.load(call(), &subject).await.unwrap_err().kind(), ErrorKind::Unavailable);

@@ -133,7 +133,7 @@ struct Bench {
 impl Bench {
     async fn open(url: &str) -> Self {
         let config = Config::from_url(url).unwrap().with_grace(std::time::Duration::from_millis(GRACE));
-        Self { store: RedisStore::new(config).unwrap(), server: behind(url).await }
+        Self { store: RedisStore::new(&config).unwrap(), server: behind(url).await }
     }
 
     async fn given(&mut self, subject: &Subject, fields: &Fields) {

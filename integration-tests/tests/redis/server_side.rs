@@ -147,7 +147,7 @@ async fn what_an_evicting_server_forgets_is_absent_and_the_rest_is_whole() {
 async fn an_entry_with_a_short_life_never_shortens_the_others_in_real_time() {
     let Some(server) = server(&[]) else { return };
     let grace = Duration::from_millis(50);
-    let store = RedisStore::new(Config::from_url(&server.url()).unwrap().with_grace(grace)).unwrap();
+    let store = RedisStore::new(&Config::from_url(&server.url()).unwrap().with_grace(grace)).unwrap();
     let subject = user("ann");
     let lives = |millis| {
         let ttl = Ttl::new(Duration::from_millis(millis)).unwrap();

@@ -83,7 +83,7 @@ impl Secure {
 }
 
 async fn works(config: Config) -> Result<()> {
-    let (store, subject) = (RedisStore::new(config)?, user("ann"));
+    let (store, subject) = (RedisStore::new(&config)?, user("ann"));
     store.put(call(), &subject, key("k"), entry("v")).await?;
     assert_eq!(store.load(call(), &subject).await?.len(), 1);
     Ok(())
@@ -149,7 +149,7 @@ async fn a_client_certificate_opens_what_is_closed_without() {
     let url = format!("{}?ca={}&cert={}&key={}", secure.url(), ca.display(), cert.display(), key.display());
     works(Config::from_url(&url).unwrap()).await.unwrap();
     let mismatch = config.with_identity(client.certificate, own.key);
-    assert_eq!(RedisStore::new(mismatch).unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(RedisStore::new(&mismatch).unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_plain_port_is_told_from_a_tls_port() {
     let Some(server) = server(&[]) else { return };
     let config =
         Config::from_url(&format!("rediss://localhost:{}?connect_timeout_ms=500", server.port())).unwrap();
-    let store = RedisStore::new(config.with_ca(Authority::new("ours").pem())).unwrap();
+    let store = RedisStore::new(&config.with_ca(Authority::new("ours").pem())).unwrap();
     let error = store.ping(call()).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error}");
 }
