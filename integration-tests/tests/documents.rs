@@ -1,4 +1,4 @@
-//! What a document names exists: files, commands, conformance cases.
+//! What a document names exists: files, conformance cases. The commands are tested in `xtask`.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -39,19 +39,6 @@ fn every_file_that_a_document_names_is_there() {
         }
     }
     assert!(named > 20, "documents name files: {named}");
-}
-
-#[test]
-fn every_command_that_a_document_names_exists() {
-    let verbs = ["test", "ci", "kill-matrix"];
-    for (document, text) in DOCUMENTS {
-        for rest in text.split("cargo xtask ").skip(1) {
-            let verb: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
-            assert!(verbs.contains(&verb.as_str()), "{document} names `cargo xtask {verb}`");
-        }
-    }
-    let ours = include_str!("../../xtask/src/main.rs");
-    assert!(["Test(", "Ci(", "KillMatrix("].iter().all(|verb| ours.contains(verb)));
 }
 
 #[test]

@@ -13,10 +13,12 @@ pub(crate) struct Options {
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 3] = [
+const FEATURE_SETS: [(&str, &[&str]); 4] = [
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
-    ("core without features", &["--package", "stickystore-core", "--no-default-features"]),
+    // Alone, since the others in the workspace ask for features of the core.
+    ("core without features", &["--package", "stickystore-core", "--all-targets", "--no-default-features"]),
+    ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
 
 pub(crate) fn run(options: &Options) -> Result<(), Stop> {

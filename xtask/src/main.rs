@@ -31,6 +31,7 @@ enum Verb {
 }
 
 /// Why a command ends without success.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// This failed.
     Failed(String),
@@ -54,5 +55,42 @@ fn main() -> ExitCode {
             eprintln!("{what}");
             ExitCode::from(3)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_document_names_verbs_that_exist() {
+        let documents =
+            ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "justfile", ".ci/run"];
+        let arguments = Arguments::command();
+        let mut named = 0;
+        for document in documents {
+            let text = std::fs::read_to_string(shell::root().join(document)).unwrap();
+            for rest in text.split("cargo xtask ").skip(1) {
+                let verb: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+                assert!(arguments.find_subcommand(&verb).is_some(), "{document} names `cargo xtask {verb}`");
+                named += 1;
+            }
+        }
+        assert!(named > 5, "documents name verbs: {named}");
+    }
+
+    #[test]
+    fn the_justfile_has_every_verb() {
+        let justfile = std::fs::read_to_string(shell::root().join("justfile")).unwrap();
+        for verb in Arguments::command().get_subcommands() {
+            assert!(justfile.contains(&format!("\n{}:\n", verb.get_name())), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn arguments_make_sense_to_clap() {
+        Arguments::command().debug_assert();
     }
 }

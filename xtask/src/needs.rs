@@ -6,7 +6,7 @@ use crate::Stop;
 use crate::shell::{answers, step};
 
 /// Something that tests need.
-struct Need {
+pub(crate) struct Need {
     name: &'static str,
     /// Answers with success if it is there.
     probe: &'static [&'static str],
@@ -15,11 +15,11 @@ struct Need {
 }
 
 /// Everything that tests need. The stores that there are need nothing.
-const NEEDS: &[Need] = &[];
+pub(crate) const NEEDS: &[Need] = &[];
 
 /// Sees that everything is there; brings what is missing if that is asked for.
-pub(crate) fn meet(install: bool) -> Result<(), Stop> {
-    let missing: Vec<_> = NEEDS
+pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
+    let missing: Vec<_> = needs
         .iter()
         .filter(|need| !command(need.probe).is_some_and(|mut probe| answers(&mut probe)))
         .collect();
@@ -48,4 +48,41 @@ fn command(words: &[&str]) -> Option<Command> {
     let mut command = Command::new(program);
     command.args(arguments);
     Some(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THERE: Need = Need { name: "there", probe: &["true"], install: &[&["false"]] };
+    const ABSENT: Need =
+        Need { name: "absent", probe: &["false"], install: &[&["true", "first"], &["true", "then"]] };
+    const NOWHERE: Need = Need { name: "nowhere", probe: &["no such program"], install: &[&["false"]] };
+
+    #[test]
+    fn what_is_there_is_not_installed() {
+        assert_eq!(meet(&[THERE], true), Ok(()));
+        assert_eq!(meet(&[THERE], false), Ok(()));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_way_to_get_it() {
+        let Err(Stop::Missing(what)) = meet(&[THERE, ABSENT, NOWHERE], false) else {
+            panic!("two are missing");
+        };
+        let lines: Vec<_> = what.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "missing: absent; `cargo xtask test --install` brings it by: true first && true then",
+                "missing: nowhere; `cargo xtask test --install` brings it by: false",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_installed_stops() {
+        assert_eq!(meet(&[ABSENT], true), Ok(()));
+        assert_eq!(meet(&[NOWHERE], true), Err(Stop::Failed("install nowhere".to_owned())));
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<(), Stop> {
-    needs::meet(options.install)?;
+    needs::meet(needs::NEEDS, options.install)?;
     run_tests()
 }
 
@@ -31,8 +31,8 @@ pub(crate) fn run_tests() -> Result<(), Stop> {
     let tested = step("tests", tests.env("STICKYSTORE_REPORT_DIR", &folder));
     let verdicts = Verdicts::read(&folder).map_err(io)?;
     let report = reports.join("conformance.json");
-    fs::write(&report, verdicts.to_json()).map_err(io)?;
-    println!("\n{verdicts}");
+    fs::write(&report, verdicts.to_json().map_err(io)?).map_err(io)?;
+    print!("\n{verdicts}");
     tested?;
     verdicts.judge()
 }

@@ -21,8 +21,14 @@ struct Run {
     passed: usize,
     failed: usize,
     skipped: usize,
-    /// Each case that did not run, and why.
-    skips: BTreeSet<(String, String)>,
+    skips: BTreeSet<Skip>,
+}
+
+/// A case that did not run, and why; those with one reason stand together.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Skip {
+    reason: String,
+    case: String,
 }
 
 #[derive(Deserialize)]
@@ -37,23 +43,26 @@ struct Line {
 
 impl Verdicts {
     pub(crate) fn read(folder: &Path) -> io::Result<Self> {
+        let files = fs::read_dir(folder)?.map(|file| fs::read_to_string(file?.path()));
+        Self::of_lines(&files.collect::<io::Result<String>>()?)
+    }
+
+    fn of_lines(lines: &str) -> io::Result<Self> {
         let mut runs = BTreeMap::<(String, String), Run>::new();
-        for file in fs::read_dir(folder)? {
-            for line in fs::read_to_string(file?.path())?.lines() {
-                let line: Line = serde_json::from_str(line)?;
-                let run = runs.entry((line.backend.clone(), line.api.clone())).or_insert_with(|| Run {
-                    backend: line.backend.clone(),
-                    api: line.api.clone(),
-                    ..Run::default()
-                });
-                run.count(line);
-            }
+        for line in lines.lines() {
+            let line: Line = serde_json::from_str(line)?;
+            let run = runs.entry((line.backend.clone(), line.api.clone())).or_insert_with(|| Run {
+                backend: line.backend.clone(),
+                api: line.api.clone(),
+                ..Run::default()
+            });
+            run.count(line);
         }
         Ok(Self { runs: runs.into_values().collect() })
     }
 
-    pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    pub(crate) fn to_json(&self) -> io::Result<String> {
+        Ok(serde_json::to_string(self)?)
     }
 
     /// Good only if something ran and nothing failed.
@@ -73,7 +82,7 @@ impl Run {
             "skipped" => {
                 self.skipped += 1;
                 let case = format!("{}::{}", line.group, line.name);
-                self.skips.insert((line.reason.unwrap_or_default(), case));
+                self.skips.insert(Skip { reason: line.reason.unwrap_or_default(), case });
             }
             _ => self.failed += 1,
         }
@@ -91,10 +100,57 @@ impl fmt::Display for Verdicts {
             writeln!(f, "{:<12} {backend:<16} {api:<9} {passed:>7} {failed:>7} {skipped:>7}", "conformance")?;
         }
         for Run { backend, api, skips, .. } in &self.runs {
-            for (reason, case) in skips {
+            for Skip { reason, case } in skips {
                 writeln!(f, "skipped: {backend} ({api}) {case}: {reason}")?;
             }
         }
-        Ok(())
+        let sum = |count: fn(&Run) -> usize| self.runs.iter().map(count).sum::<usize>();
+        let (passed, failed, skipped) =
+            (sum(|run| run.passed), sum(|run| run.failed), sum(|run| run.skipped));
+        writeln!(f, "conformance: {passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: &str = r#"{"backend":"memory","api":"blocking","group":"scan","name":"b","verdict":"skipped","reason":"none"}
+{"backend":"memory","api":"async","group":"basic","name":"a","verdict":"passed"}
+{"backend":"memory","api":"async","group":"basic","name":"b","verdict":"failed","reason":"seen"}
+{"backend":"memory","api":"async","group":"basic","name":"c","verdict":"passed"}
+"#;
+
+    fn read(lines: &str) -> Verdicts {
+        Verdicts::of_lines(lines).unwrap()
+    }
+
+    #[test]
+    fn verdicts_are_added_up_by_store_and_api() {
+        let async_run = r#"{"backend":"memory","api":"async","passed":2,"failed":1,"skipped":0,"skips":[]}"#;
+        let skips = r#"[{"reason":"none","case":"scan::b"}]"#;
+        let blocking_run = format!(
+            r#"{{"backend":"memory","api":"blocking","passed":0,"failed":0,"skipped":1,"skips":{skips}}}"#
+        );
+        assert_eq!(read(LINES).to_json().unwrap(), format!(r#"{{"runs":[{async_run},{blocking_run}]}}"#));
+    }
+
+    #[test]
+    fn the_table_ends_with_each_skip_and_the_sum() {
+        let text = read(LINES).to_string();
+        let end = "skipped: memory (blocking) scan::b: none\nconformance: 2 passed, 1 failed, 1 skipped\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn only_a_run_without_failures_is_good() {
+        assert!(read("").judge().is_err());
+        assert!(read(LINES).judge().is_err());
+        assert_eq!(read(LINES.lines().next().unwrap()).judge(), Ok(()));
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_an_error() {
+        assert!(Verdicts::of_lines("half a li").is_err());
     }
 }

@@ -9,6 +9,7 @@ use stickystore_core::{
 };
 
 use crate::context::{Context, key};
+use crate::seen::assert_entries;
 
 /// Makes one change at time zero.
 pub(crate) async fn change(cx: &Context, user: &Subject, change: Change) -> Outcome {
@@ -40,6 +41,23 @@ pub(crate) async fn put_all(cx: &Context, user: &Subject, entries: &[(&str, Entr
     for answer in cx.store().write_one(cx.call(), write).await {
         assert_eq!(answer.expect("a put is answered"), Outcome::Written);
     }
+}
+
+/// Inserts an entry at time zero, for a writer that knows of these erasures.
+pub(crate) async fn insert(
+    cx: &Context,
+    user: &Subject,
+    check: EpochCheck,
+    at: &str,
+    entry: &Entry,
+) -> Outcome {
+    let answer = cx.store().insert(cx.call(), user, check, key(at), entry.clone()).await;
+    answer.expect("an insert is answered")
+}
+
+/// Asserts that a user has exactly these entries at time zero, in every part, whatever was erased.
+pub(crate) async fn assert_holds(cx: &Context, user: &Subject, wanted: &[(&str, &Entry)]) {
+    assert_entries(&load(cx, user).await, wanted, "what a user holds");
 }
 
 /// All live entries of a user at time zero.

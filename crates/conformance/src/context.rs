@@ -9,7 +9,7 @@ use stickystore_core::{
     SystemClock, UnixMillis, UserId, Value,
 };
 
-use crate::harness::{Harness, Opened, Plant};
+use crate::harness::{Effort, Harness, Opened, Plant};
 use crate::probe::Probe;
 
 /// How a case ends: assertions panic, and what the store declares not to have is skipped.
@@ -83,6 +83,11 @@ impl Context {
     /// The store's grace; skips where the harness does not say it.
     pub(crate) fn grace(&self) -> Result<Duration, Skip> {
         self.0.harness.grace.ok_or_else(|| Skip::because("the harness does not say the store's grace"))
+    }
+
+    /// How far a random case shall go.
+    pub(crate) fn effort(&self) -> Effort {
+        self.0.harness.effort
     }
 
     pub(crate) fn info(&self) -> &StoreInfo {

@@ -24,6 +24,16 @@ pub struct Harness {
     pub(crate) deadline: Duration,
     pub(crate) grace: Option<Duration>,
     pub(crate) missing: Option<String>,
+    pub(crate) effort: Effort,
+}
+
+/// How far random cases go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// As many tries as the case is worth, and what fails is shrunk.
+    Full,
+    /// Few tries and no shrinking: when it matters that a case fails and not how.
+    Quick,
 }
 
 /// Through which trait a store is used.
@@ -122,12 +132,18 @@ impl Harness {
         self
     }
 
+    /// Random cases shall go only so far.
+    pub(crate) fn with_effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
+    }
+
     fn new(
         backend: String,
         api: Api,
         open: Arc<dyn Fn() -> BoxFuture<'static, Result<Opened>> + Send + Sync>,
     ) -> Self {
-        Self { backend, api, open, deadline: DEADLINE, grace: None, missing: None }
+        Self { backend, api, open, deadline: DEADLINE, grace: None, missing: None, effort: Effort::Full }
     }
 }
 

@@ -39,7 +39,6 @@ mod run;
 mod scene;
 mod seen;
 mod stamp;
-mod steps;
 
 pub use harness::{Api, Harness, Opened, Plant};
 pub use probe::Probe;

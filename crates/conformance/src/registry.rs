@@ -303,6 +303,7 @@ registry! {$
         untouched_users_are_met_while_others_write,
         ids_come_back_verbatim,
         other_namespaces_never_appear,
+        namespace_that_looks_like_a_pattern_is_literal,
         users_without_live_entries_never_appear,
         damaged_users_appear,
         cursor_kept_as_text_goes_on,

@@ -18,9 +18,11 @@ use crate::profile::Profile;
 use crate::scan::{Cursor, Page};
 use crate::store::{Scan, Store};
 
-/// How long after the deadline a store that should have ended by itself is cut off; and how long the last handle
-/// waits for its store to be dropped.
+/// How long after the deadline a store that should have ended by itself is cut off.
 const OVERRUN: Duration = Duration::from_millis(50);
+
+/// How long the last handle waits for its store to be dropped: far longer than that takes, unless the store hangs.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The blocking face of an async store, on a runtime of its own.
 ///
@@ -257,7 +259,7 @@ impl<S: AsyncStore> Drop for Home<S> {
         });
         // So that what the store held, as a file's lock, is free when this returns. A store that hangs or panics
         // here has nobody left to be told.
-        let _ = receiver.recv_timeout(OVERRUN);
+        let _ = receiver.recv_timeout(GOODBYE);
         // An ordinary drop waits for the worker, and panics where the caller is a task.
         runtime.shutdown_background();
     }

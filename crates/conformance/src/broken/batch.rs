@@ -1,6 +1,6 @@
 //! Stores that mix up the items of a call.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use stickystore_core::{Call, Erase, ErrorKind, Operation, Outcome, Profile, Read, Result, Write};
 
@@ -139,10 +139,13 @@ impl Fault for StopsAtRefusal {
         write: &Write,
         call: Call,
     ) -> Vec<Result<Outcome>> {
-        let before = state.clone();
+        let before = state.users.get(write.subject()).cloned();
         let answers = bench.write_user(state, write, call);
         if answers.iter().any(|answer| !answer.as_ref().is_ok_and(Outcome::is_applied)) {
-            *state = before;
+            match before {
+                Some(before) => state.users.insert(write.subject().clone(), before),
+                None => state.users.remove(write.subject()),
+            };
         }
         answers
     }
@@ -186,15 +189,22 @@ struct LastWriteOnly;
 
 impl Fault for LastWriteOnly {
     fn write(&self, bench: &Bench, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
+        let mut last = HashMap::new();
+        for (i, write) in writes.iter().enumerate() {
+            last.insert(write.subject(), i);
+        }
         let write = |(i, write): (usize, &Write)| {
-            if writes[i + 1..].iter().any(|later| later.subject() == write.subject()) {
-                let before = bench.state().clone();
-                let answers = bench.write_one(call, write);
-                *bench.state() = before;
-                answers
-            } else {
-                bench.write_one(call, write)
+            if last.get(write.subject()) == Some(&i) {
+                return bench.write_one(call, write);
             }
+            // What the earlier one would have been told.
+            let before = bench.state().users.get(write.subject()).cloned();
+            let answers = bench.write_one(call, write);
+            match before {
+                Some(before) => bench.state().users.insert(write.subject().clone(), before),
+                None => bench.state().users.remove(write.subject()),
+            };
+            answers
         };
         writes.iter().enumerate().map(write).collect()
     }

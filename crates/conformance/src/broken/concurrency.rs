@@ -96,6 +96,9 @@ struct WritesBack;
 impl Fault for WritesBack {
     fn write(&self, bench: &Bench, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let write = |write: &Write| {
+            if bench.admit(call, WRITE).is_err() {
+                return bench.write_one(call, write);
+            }
             let read = bench.state().users.get(write.subject()).cloned();
             std::thread::sleep(BETWEEN);
             let mut state = bench.state();
@@ -120,7 +123,8 @@ struct WritesInHalves;
 impl Fault for WritesInHalves {
     fn write(&self, bench: &Bench, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let write = |write: &Write| {
-            for change in write.changes() {
+            let is_admitted = bench.admit(call, WRITE).is_ok();
+            for change in write.changes().iter().filter(|_| is_admitted) {
                 let mut state = bench.state();
                 let decision = bench.judge(&state, write, change, call);
                 let writes = decision.is_ok_and(|decision| decision.act == Act::Write);
@@ -190,7 +194,9 @@ impl Fault for ChecksEpochEarly {
     fn write(&self, bench: &Bench, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let write = |write: &Write| {
             let mark = bench.state().mark(write.subject());
-            std::thread::sleep(BETWEEN);
+            if bench.admit(call, WRITE).is_ok() {
+                std::thread::sleep(BETWEEN);
+            }
             if !stickystore_core::decide::passes(write.epoch(), mark, call.now) {
                 return bench.write_one(call, write);
             }

@@ -5,6 +5,7 @@ use stickystore_core::{
     Keys, MAX_CHANGES, Outcome, Profile, Read, Result, Revision, Subject, Value, Write,
 };
 
+use crate::act;
 use crate::context::{CaseResult, Context, entry, key};
 
 /// How long marks last here, in milliseconds.
@@ -44,8 +45,8 @@ pub(crate) async fn empty_in_empty_out(cx: Context) -> CaseResult {
     let answers = store.write(cx.call(), &[nothing(&ann), inserted("a"), nothing(&bob), inserted("b")]).await;
     let counts: Vec<usize> = answers.iter().map(Vec::len).collect();
     assert_eq!(counts, [0, 1, 0, 1]);
-    assert_eq!(cx.profile(&bob).await.len(), 2);
-    assert_eq!(cx.profile(&ann).await, Profile::default(), "writing nothing makes no user");
+    assert_eq!(act::load(&cx, &bob).await.len(), 2);
+    assert_eq!(act::load(&cx, &ann).await, Profile::default(), "writing nothing makes no user");
     let no_keys = Read::some(bob, Keys::only([]).unwrap());
     assert!(store.read_one(cx.call(), no_keys).await.unwrap().is_empty(), "no keys, no entries");
     Ok(())
@@ -58,7 +59,7 @@ pub(crate) async fn order_is_kept(cx: Context) -> CaseResult {
     let user = |at: usize| cx.user(&format!("user {at}"));
     let taken = entry("taken");
     for at in (0..USERS).step_by(3) {
-        cx.given(&user(at), "k", &taken).await;
+        act::put(&cx, &user(at), "k", &taken).await;
     }
     let mine = |at: usize| entry(&format!("value {at}"));
     let writes: Vec<Write> =
@@ -85,8 +86,8 @@ pub(crate) async fn order_is_kept(cx: Context) -> CaseResult {
 
 pub(crate) async fn duplicates_are_answered_each(cx: Context) -> CaseResult {
     let (ann, nobody) = (cx.user("ann"), cx.user("nobody"));
-    cx.given(&ann, "a", &entry("1")).await;
-    cx.given(&ann, "b", &entry("2")).await;
+    act::put(&cx, &ann, "a", &entry("1")).await;
+    act::put(&cx, &ann, "b", &entry("2")).await;
     let some = |keys: &[&str]| Read::some(ann.clone(), Keys::only(keys.iter().map(|at| key(at))).unwrap());
     let all = || Read::all(ann.clone());
     let reads =
@@ -114,11 +115,11 @@ pub(crate) async fn duplicates_are_answered_each(cx: Context) -> CaseResult {
 pub(crate) async fn present_and_absent_mix(cx: Context) -> CaseResult {
     let users: Vec<Subject> = (0..30).map(|at| cx.user(&format!("user {at}"))).collect();
     for user in users.iter().step_by(2) {
-        cx.given(user, "k", &entry(user.user.as_str())).await;
+        act::put(&cx, user, "k", &entry(user.user.as_str())).await;
     }
     let marked = cx.erase(&users[1], MARK);
     cx.store().erase_one(cx.call(), marked.clone()).await.unwrap();
-    cx.given(&users[3], "k", &cx.until("ends", 10)).await;
+    act::put(&cx, &users[3], "k", &cx.until("ends", 10)).await;
     let reads: Vec<Read> = users.iter().cloned().map(Read::all).collect();
     let profiles = cx.store().read(cx.at(10), &reads).await;
     assert_eq!(profiles.len(), users.len());
@@ -138,7 +139,7 @@ pub(crate) async fn one_bad_item_names_itself(cx: Context) -> CaseResult {
     let large = || entry(&"x".repeat(limit));
     let users = ["a", "b", "c"].map(|id| cx.user(id));
     let stands = entry("stands");
-    cx.given(&users[1], "large", &stands).await;
+    act::put(&cx, &users[1], "large", &stands).await;
     let good = || entry("good");
     let writes = [
         inserts(&users[0], [("k".to_owned(), good())]),
@@ -169,7 +170,7 @@ pub(crate) async fn one_bad_item_names_itself(cx: Context) -> CaseResult {
     assert_eq!(kinds[0], vec![inserted.clone()]);
     assert_eq!(kinds[1], [inserted.clone(), refused.clone(), refused, inserted.clone()]);
     assert_eq!(kinds[2], [inserted]);
-    let profile = cx.profile(&users[1]).await;
+    let profile = act::load(&cx, &users[1]).await;
     let texts = values(&Ok(profile));
     let expected = [("first", "\"good\""), ("large", "\"stands\""), ("last", "\"good\"")];
     assert_eq!(texts, expected.map(|(at, value)| (at.to_owned(), value.to_owned())));
@@ -179,8 +180,8 @@ pub(crate) async fn one_bad_item_names_itself(cx: Context) -> CaseResult {
 pub(crate) async fn corrupt_user_fails_alone(cx: Context) -> CaseResult {
     let plant = cx.plant()?;
     let users = ["a", "b", "c"].map(|id| cx.user(id));
-    cx.given(&users[0], "k", &entry("v")).await;
-    cx.given(&users[2], "k", &entry("v")).await;
+    act::put(&cx, &users[0], "k", &entry("v")).await;
+    act::put(&cx, &users[2], "k", &entry("v")).await;
     plant.foreign_user(&users[1]).await;
     let reads = [0, 1, 2, 1].map(|at: usize| Read::all(users[at].clone()));
     let profiles = cx.store().read(cx.call(), &reads).await;
@@ -199,7 +200,7 @@ pub(crate) async fn each_change_has_its_own_outcome(cx: Context) -> CaseResult {
     let (user, new) = (cx.user("ann"), entry("new"));
     let stands: Vec<(String, Entry)> = (0..9).map(|at| (format!("stands {at}"), entry("old"))).collect();
     for (at, entry) in &stands {
-        cx.given(&user, at, entry).await;
+        act::put(&cx, &user, at, entry).await;
     }
     let at = |place: usize| key(&stands[place].0);
     let old = |place: usize| stands[place].1.clone();
@@ -230,7 +231,7 @@ pub(crate) async fn each_change_has_its_own_outcome(cx: Context) -> CaseResult {
     assert_eq!(outcomes(cx.store().write_one(cx.call(), write).await), expected);
     let left = [0, 1, 3, 5, 6].map(|place: usize| (stands[place].0.as_str(), &stands[place].1));
     let written = ["absent 0", "stands 2", "absent 1", "stands 4"].map(|at| (at, &new));
-    cx.assert_holds(&user, &[&left[..], &written[..]].concat()).await;
+    act::assert_holds(&cx, &user, &[&left[..], &written[..]].concat()).await;
     Ok(())
 }
 
@@ -269,8 +270,8 @@ pub(crate) async fn writes_of_one_user_take_effect_in_order(cx: Context) -> Case
         Outcome::Written,
     ];
     assert_eq!(answers, expected);
-    cx.assert_holds(&ann, &[("k", &fourth)]).await;
-    cx.assert_holds(&bob, &[]).await;
+    act::assert_holds(&cx, &ann, &[("k", &fourth)]).await;
+    act::assert_holds(&cx, &bob, &[]).await;
     // Often, so that an order that is only likely is seen.
     let puts: Vec<Entry> = (0..50).map(|turn| entry(&turn.to_string())).collect();
     for round in 0..4 {
@@ -278,7 +279,7 @@ pub(crate) async fn writes_of_one_user_take_effect_in_order(cx: Context) -> Case
         let writes: Vec<Write> =
             puts.iter().map(|entry| one(&user, Change::Put(k(), entry.clone()))).collect();
         cx.store().write(cx.call(), &writes).await;
-        cx.assert_holds(&user, &[("k", puts.last().expect("fifty"))]).await;
+        act::assert_holds(&cx, &user, &[("k", puts.last().expect("fifty"))]).await;
     }
     Ok(())
 }
@@ -326,7 +327,7 @@ pub(crate) async fn largest_write_is_applied_whole(cx: Context) -> CaseResult {
     let stands = |at: usize| if at.is_multiple_of(64) { &taken[at / 64] } else { &new[at] };
     let expected: Vec<(&str, &Entry)> =
         (0..MAX_CHANGES).map(|at| (stands(at).0.as_str(), &stands(at).1)).collect();
-    cx.assert_holds(&user, &expected).await;
+    act::assert_holds(&cx, &user, &expected).await;
     // As many in one read.
     let keys = Keys::only((0..MAX_CHANGES).map(|at| key(&name(at)))).unwrap();
     let profile = cx.store().read_one(cx.call(), Read::some(user, keys)).await.unwrap();
@@ -344,7 +345,7 @@ pub(crate) async fn each_user_of_a_write_has_its_own_answers(cx: Context) -> Cas
     let mut taken = Vec::new();
     for at in 0..USERS {
         taken.push(entry("taken"));
-        cx.given(&user(at), &name(at % KEYS), &taken[at]).await;
+        act::put(&cx, &user(at), &name(at % KEYS), &taken[at]).await;
     }
     let entries: Vec<Vec<(String, Entry)>> =
         (0..USERS).map(|at| (0..KEYS).map(|place| (name(place), entry(&own(at, place)))).collect()).collect();
@@ -361,7 +362,7 @@ pub(crate) async fn each_user_of_a_write_has_its_own_answers(cx: Context) -> Cas
         let mut expected = entries[at].clone();
         expected[at % KEYS].1 = taken[at].clone();
         let expected: Vec<(&str, &Entry)> = expected.iter().map(|(at, entry)| (at.as_str(), entry)).collect();
-        cx.assert_holds(&user(at), &expected).await;
+        act::assert_holds(&cx, &user(at), &expected).await;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use stickystore_core::{
     Subject, Value,
 };
 
+use crate::act;
 use crate::context::{CaseResult, Context, entry, key};
 use crate::dice::Dice;
 use crate::history::{Answer, Ask, Event, Stamp, Ticks, is_linearizable};
@@ -39,7 +40,7 @@ pub(crate) async fn one_insert_wins(cx: Context) -> CaseResult {
         }
     };
     let answers = at_once(TASKS, insert).await;
-    let profile = cx.profile(&user).await;
+    let profile = act::load(&cx, &user).await;
     assert_eq!(profile.len(), KEYS);
     for at in 0..KEYS {
         let answers = || answers.iter().map(|answers| &answers[at]);
@@ -73,7 +74,7 @@ pub(crate) async fn different_keys_all_stay(cx: Context) -> CaseResult {
         };
         let written = at_once(TASKS, write).await;
         let expected: Vec<_> = written.iter().map(|(key, entry)| (key.as_str(), entry)).collect();
-        cx.assert_holds(&user, &expected).await;
+        act::assert_holds(&cx, &user, &expected).await;
     }
     Ok(())
 }
@@ -82,7 +83,7 @@ pub(crate) async fn different_keys_all_stay(cx: Context) -> CaseResult {
 pub(crate) async fn insert_races_remove(cx: Context) -> CaseResult {
     const TURNS: u64 = 40;
     let (user, start) = (cx.user("ann"), cx.start());
-    cx.given(&user, "other", &entry("stays")).await;
+    act::put(&cx, &user, "other", &entry("stays")).await;
     let work = |task: usize| {
         let (cx, user) = (cx.clone(), user.clone());
         async move {
@@ -112,7 +113,7 @@ pub(crate) async fn insert_races_remove(cx: Context) -> CaseResult {
     let answers = at_once(12, work).await;
     let inserted: Vec<Revision> = answers.iter().flat_map(|(inserted, _)| inserted.clone()).collect();
     let removed: usize = answers.iter().map(|(_, removed)| removed).sum();
-    let profile = cx.profile(&user).await;
+    let profile = act::load(&cx, &user).await;
     let stands = profile.get("k");
     assert_eq!(inserted.len(), removed + usize::from(stands.is_some()), "inserted = removed + what stands");
     if let Some(stands) = stands {
@@ -159,7 +160,7 @@ pub(crate) async fn insert_races_erase(cx: Context) -> CaseResult {
         let mut ended = at_once(2, work).await;
         let (answers, _) = ended.pop().expect("two tasks");
         let (_, stood) = ended.pop().expect("two tasks");
-        let profile = cx.profile(&user).await;
+        let profile = act::load(&cx, &user).await;
         let mut standing: Vec<u64> = profile.entries().map(|(_, entry)| number(start, entry)).collect();
         standing.sort_unstable();
         assert_eq!(profile.epoch(), Some(erase.epoch), "the mark is there, whoever was first");
@@ -189,8 +190,8 @@ pub(crate) async fn replace_counts_to_two_hundred(cx: Context) -> CaseResult {
     let user = cx.user("ann");
     let value = |count: usize| Value::new(count.to_string()).expect("a number is JSON");
     let zero = Entry::new(value(0), Expiry::Never);
-    cx.given(&user, "counter", &zero).await;
-    cx.given(&user, "other", &zero).await;
+    act::put(&cx, &user, "counter", &zero).await;
+    act::put(&cx, &user, "other", &zero).await;
     let work = |task: usize| {
         let (cx, user) = (cx.clone(), user.clone());
         async move {
@@ -247,7 +248,7 @@ pub(crate) async fn writer_between_read_and_write_is_noticed(cx: Context) -> Cas
         ];
         for (at, (how, changes, left)) in injected.into_iter().enumerate() {
             let user = cx.user(&format!("user {turn} {at}"));
-            cx.given(&user, "k", &old).await;
+            act::put(&cx, &user, "k", &old).await;
             let read = cx.store().get(cx.call(), &user, &key("k")).await.unwrap().expect("it was put");
             for change in changes {
                 let theirs = cx.clone_of_store().change(cx.call(), &user, EpochCheck::Ignore, change);
@@ -258,11 +259,11 @@ pub(crate) async fn writer_between_read_and_write_is_noticed(cx: Context) -> Cas
             let replaced = cx.store().replace(cx.call(), &user, key("k"), read.revision, ours.clone()).await;
             let refused = left.map_or(Outcome::Gone, |theirs| Outcome::Kept(theirs.clone()));
             assert_eq!(replaced.unwrap(), refused, "a replace after {context}");
-            cx.assert_holds(&user, &stands).await;
+            act::assert_holds(&cx, &user, &stands).await;
             let removed = cx.store().remove_if(cx.call(), &user, key("k"), read.revision).await;
             let refused = left.map_or(Outcome::WasAbsent, |theirs| Outcome::Kept(theirs.clone()));
             assert_eq!(removed.unwrap(), refused, "a remove after {context}");
-            cx.assert_holds(&user, &stands).await;
+            act::assert_holds(&cx, &user, &stands).await;
         }
     }
     Ok(())
@@ -272,7 +273,7 @@ pub(crate) async fn readers_see_old_or_new(cx: Context) -> CaseResult {
     const WRITERS: usize = 3;
     const WRITES: u64 = 120;
     let (user, start) = (cx.user("ann"), cx.start());
-    cx.given(&user, "k", &stamped(start, 0)).await;
+    act::put(&cx, &user, "k", &stamped(start, 0)).await;
     let writing = Arc::new(AtomicUsize::new(WRITERS));
     let work = |task: usize| {
         let (cx, user, writing) = (cx.clone(), user.clone(), Arc::clone(&writing));
@@ -347,7 +348,7 @@ pub(crate) async fn first_use_by_many_at_once(cx: Context) -> CaseResult {
         }
     };
     at_once(TASKS, work).await;
-    let profile = cx.profile(&user).await;
+    let profile = act::load(&cx, &user).await;
     let expected = (0..TASKS).filter(|task| task % 5 > 2);
     assert!(expected.clone().all(|task| profile.get(&task.to_string()).is_some()));
     assert_eq!(profile.len(), expected.count());

@@ -5,10 +5,11 @@ use stickystore_core::{
     Key, Keys, Outcome, Read, Revision, Subject, Value, Write,
 };
 
+use crate::act;
 use crate::context::{CaseResult, Context, entry, key};
 use crate::race::at_once;
+use crate::seen::assert_entries;
 use crate::stamp::{number, stamped};
-use crate::steps::assert_entries;
 
 /// How long marks last here, in milliseconds of the injected clock: far beyond what a case takes in real time.
 const MARK: u64 = 600_000;
@@ -20,21 +21,21 @@ async fn erase(cx: &Context, erase: &Erase) -> bool {
 
 /// Asserts that the user's mark has this epoch and lives until exactly then.
 async fn assert_mark(cx: &Context, subject: &Subject, epoch: Epoch, until: u64, context: &str) {
-    assert_eq!(cx.profile(subject).await.epoch(), Some(epoch), "the mark stands, {context}");
-    let last = cx.profile_at(subject, until - 1).await.epoch();
+    assert_eq!(act::load(cx, subject).await.epoch(), Some(epoch), "the mark stands, {context}");
+    let last = act::load_at(cx, until - 1, subject).await.epoch();
     assert_eq!(last, Some(epoch), "the mark stands in its last millisecond, {context}");
-    assert_eq!(cx.profile_at(subject, until).await.epoch(), None, "the mark ends then, {context}");
+    assert_eq!(act::load_at(cx, until, subject).await.epoch(), None, "the mark ends then, {context}");
 }
 
 pub(crate) async fn removes_everything_and_says_so(cx: Context) -> CaseResult {
     let user = cx.user("ann");
     for at in ["a", "b", "a:b", "ключ"] {
-        cx.given(&user, at, &entry("v")).await;
+        act::put(&cx, &user, at, &entry("v")).await;
     }
-    cx.given(&user, "short", &cx.until("v", MARK)).await;
+    act::put(&cx, &user, "short", &cx.until("v", MARK)).await;
     let erasure = cx.erase(&user, MARK);
     assert!(erase(&cx, &erasure).await, "something stood");
-    let profile = cx.profile(&user).await;
+    let profile = act::load(&cx, &user).await;
     assert!(profile.is_empty(), "nothing stands");
     assert_eq!(profile.epoch(), Some(erasure.epoch));
     for at in ["a", "b", "a:b", "ключ", "short"] {
@@ -49,8 +50,8 @@ pub(crate) async fn absent_user_gets_a_mark(cx: Context) -> CaseResult {
     let erasure = cx.erase(&user, MARK);
     assert!(!erase(&cx, &erasure).await, "nothing stood");
     assert_mark(&cx, &user, erasure.epoch, MARK, "of an absent user").await;
-    assert_eq!(cx.insert(&user, EpochCheck::Is(None), "k", &entry("late")).await, Outcome::Erased);
-    assert!(cx.profile(&user).await.is_empty());
+    assert_eq!(act::insert(&cx, &user, EpochCheck::Is(None), "k", &entry("late")).await, Outcome::Erased);
+    assert!(act::load(&cx, &user).await.is_empty());
     Ok(())
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn every_read_gives_the_epoch(cx: Context) -> CaseResult {
             let wanted = stands && keys != Keys::only([]).unwrap();
             assert_eq!(profile.len(), usize::from(wanted), "only what was asked for");
         }
-        cx.given(&user, "k", &entry("v")).await;
+        act::put(&cx, &user, "k", &entry("v")).await;
     }
     Ok(())
 }
@@ -82,27 +83,27 @@ pub(crate) async fn stale_epoch_writes_nothing(cx: Context) -> CaseResult {
     erase(&cx, &second).await;
     for stale in [first.epoch, Epoch::random()] {
         let stale = EpochCheck::Is(Some(stale));
-        assert_eq!(cx.insert(&user, stale, "k", &entry("late")).await, Outcome::Erased);
+        assert_eq!(act::insert(&cx, &user, stale, "k", &entry("late")).await, Outcome::Erased);
         let put = cx.store().change(cx.call(), &user, stale, Change::Put(key("k"), entry("late"))).await;
         assert_eq!(put.unwrap(), Outcome::Erased);
-        assert!(cx.profile(&user).await.is_empty(), "nothing was written");
+        assert!(act::load(&cx, &user).await.is_empty(), "nothing was written");
     }
     assert_mark(&cx, &user, second.epoch, MARK, "after refusals").await;
     // In the place of an entry that expired, too.
     let short = cx.until("short", 10);
     let known = EpochCheck::Is(Some(second.epoch));
-    assert_eq!(cx.insert(&user, known, "k", &short).await, Outcome::Inserted);
+    assert_eq!(act::insert(&cx, &user, known, "k", &short).await, Outcome::Inserted);
     let stale = EpochCheck::Is(Some(first.epoch));
     let late = cx.store().insert(cx.at(10), &user, stale, key("k"), entry("late")).await.unwrap();
     assert_eq!(late, Outcome::Erased);
-    cx.assert_holds(&user, &[("k", &short)]).await;
+    act::assert_holds(&cx, &user, &[("k", &short)]).await;
     Ok(())
 }
 
 pub(crate) async fn blind_write_waits_for_the_mark(cx: Context) -> CaseResult {
     let (user, blind) = (cx.user("ann"), EpochCheck::Is(None));
     let (before, late) = (entry("before"), entry("late"));
-    assert_eq!(cx.insert(&user, blind, "k", &before).await, Outcome::Inserted, "no mark yet");
+    assert_eq!(act::insert(&cx, &user, blind, "k", &before).await, Outcome::Inserted, "no mark yet");
     erase(&cx, &cx.erase(&user, MARK)).await;
     for millis in [0, 1, MARK - 1] {
         let insert = cx.store().insert(cx.at(millis), &user, blind, key("k"), late.clone()).await;
@@ -110,26 +111,26 @@ pub(crate) async fn blind_write_waits_for_the_mark(cx: Context) -> CaseResult {
         let put = Change::Put(key("k"), late.clone());
         let put = cx.store().change(cx.at(millis), &user, blind, put).await;
         assert_eq!(put.unwrap(), Outcome::Erased, "at {millis} ms");
-        assert!(cx.profile_at(&user, millis).await.is_empty());
+        assert!(act::load_at(&cx, millis, &user).await.is_empty());
     }
     let insert = cx.store().insert(cx.at(MARK), &user, blind, key("k"), late.clone()).await;
     assert_eq!(insert.unwrap(), Outcome::Inserted, "the mark has ended");
-    assert_entries(&cx.profile_at(&user, MARK).await, &[("k", &late)]);
+    assert_entries(&act::load_at(&cx, MARK, &user).await, &[("k", &late)], "the user has these");
     Ok(())
 }
 
 /// Whoever read the new epoch writes as if nothing had been erased, and an operator's put asks for none.
 pub(crate) async fn known_epoch_writes(cx: Context) -> CaseResult {
     let user = cx.user("ann");
-    cx.given(&user, "k", &entry("before")).await;
+    act::put(&cx, &user, "k", &entry("before")).await;
     erase(&cx, &cx.erase(&user, MARK)).await;
-    let known = EpochCheck::Is(cx.profile(&user).await.epoch());
+    let known = EpochCheck::Is(act::load(&cx, &user).await.epoch());
     let (inserted, put, forced) = (entry("inserted"), entry("put"), entry("forced"));
-    assert_eq!(cx.insert(&user, known, "inserted", &inserted).await, Outcome::Inserted);
+    assert_eq!(act::insert(&cx, &user, known, "inserted", &inserted).await, Outcome::Inserted);
     let change = Change::Put(key("put"), put.clone());
     assert_eq!(cx.store().change(cx.call(), &user, known, change).await.unwrap(), Outcome::Written);
-    assert_eq!(cx.insert(&user, EpochCheck::Ignore, "forced", &forced).await, Outcome::Inserted);
-    cx.assert_holds(&user, &[("inserted", &inserted), ("put", &put), ("forced", &forced)]).await;
+    assert_eq!(act::insert(&cx, &user, EpochCheck::Ignore, "forced", &forced).await, Outcome::Inserted);
+    act::assert_holds(&cx, &user, &[("inserted", &inserted), ("put", &put), ("forced", &forced)]).await;
     Ok(())
 }
 
@@ -141,7 +142,7 @@ pub(crate) async fn what_creates_nothing_ignores_the_epoch(cx: Context) -> CaseR
     let (known, stale) = (EpochCheck::Is(Some(erasure.epoch)), EpochCheck::Is(None));
     let entries = ["a", "b", "c", "d"].map(|at| (at, entry(at)));
     for (at, entry) in &entries {
-        assert_eq!(cx.insert(&user, known, at, entry).await, Outcome::Inserted);
+        assert_eq!(act::insert(&cx, &user, known, at, entry).await, Outcome::Inserted);
     }
     let [a, b, c, d] = entries.map(|(_, entry)| entry);
     let new = entry("new");
@@ -167,9 +168,9 @@ pub(crate) async fn what_creates_nothing_ignores_the_epoch(cx: Context) -> CaseR
         Outcome::WasAbsent,
     ];
     assert_eq!(outcomes, expected);
-    cx.assert_holds(&user, &[("a", &a), ("b", &new)]).await;
+    act::assert_holds(&cx, &user, &[("a", &a), ("b", &new)]).await;
     // An insert that finds itself creates nothing either.
-    assert_eq!(cx.insert(&user, stale, "a", &a).await, Outcome::Inserted);
+    assert_eq!(act::insert(&cx, &user, stale, "a", &a).await, Outcome::Inserted);
     Ok(())
 }
 
@@ -207,7 +208,7 @@ pub(crate) async fn writes_leave_the_mark(cx: Context) -> CaseResult {
         let user = cx.user(&format!("user {turn}"));
         let erasure = cx.erase(&user, MARK);
         erase(&cx, &erasure).await;
-        cx.given(&user, "k", &stands).await;
+        act::put(&cx, &user, "k", &stands).await;
         let outcome = cx.store().change(cx.call(), &user, check, change.clone()).await.unwrap();
         let context = format!("{change:?} under {check:?}: {outcome:?}");
         assert_mark(&cx, &user, erasure.epoch, MARK, &context).await;
@@ -222,9 +223,9 @@ pub(crate) async fn emptied_user_keeps_the_mark(cx: Context) -> CaseResult {
     erase(&cx, &erasure).await;
     let known = EpochCheck::Is(Some(erasure.epoch));
     for at in ["a", "b"] {
-        assert_eq!(cx.insert(&user, known, at, &entry("v")).await, Outcome::Inserted);
+        assert_eq!(act::insert(&cx, &user, known, at, &entry("v")).await, Outcome::Inserted);
     }
-    assert_eq!(cx.insert(&user, known, "short", &cx.until("v", 10)).await, Outcome::Inserted);
+    assert_eq!(act::insert(&cx, &user, known, "short", &cx.until("v", 10)).await, Outcome::Inserted);
     for at in ["a", "b"] {
         let removed = cx.store().remove(cx.at(20), &user, key(at)).await.unwrap();
         assert_eq!(removed, Outcome::Removed);
@@ -244,14 +245,14 @@ pub(crate) async fn mark_ends_by_itself(cx: Context) -> CaseResult {
     erase(&cx, &erasure).await;
     assert_mark(&cx, &user, erasure.epoch, MARK, "of an erasure").await;
     // Whoever had read the mark is refused once, since the mark that would prove it is not there any more.
-    let read = EpochCheck::Is(cx.profile_at(&user, MARK - 1).await.epoch());
+    let read = EpochCheck::Is(act::load_at(&cx, MARK - 1, &user).await.epoch());
     let mine = entry("mine");
     let late = cx.store().insert(cx.at(MARK), &user, read, key("k"), mine.clone()).await.unwrap();
     assert_eq!(late, Outcome::Erased, "the mark ended between read and write");
     let put = cx.store().change(cx.at(MARK), &user, read, Change::Put(key("k"), mine.clone())).await;
     assert_eq!(put.unwrap(), Outcome::Erased);
-    assert!(cx.profile_at(&user, MARK).await.is_empty());
-    let again = EpochCheck::Is(cx.profile_at(&user, MARK).await.epoch());
+    assert!(act::load_at(&cx, MARK, &user).await.is_empty());
+    let again = EpochCheck::Is(act::load_at(&cx, MARK, &user).await.epoch());
     assert_eq!(again, EpochCheck::Is(None));
     let healed = cx.store().insert(cx.at(MARK), &user, again, key("k"), mine).await.unwrap();
     assert_eq!(healed, Outcome::Inserted, "the next read heals it");
@@ -262,17 +263,17 @@ pub(crate) async fn retry_removes_nothing_newer(cx: Context) -> CaseResult {
     for stood in [true, false] {
         let user = cx.user(&format!("stood: {stood}"));
         if stood {
-            cx.given(&user, "k", &entry("before")).await;
+            act::put(&cx, &user, "k", &entry("before")).await;
         }
         let erasure = cx.erase(&user, MARK);
         assert_eq!(erase(&cx, &erasure).await, stood);
         assert!(erase(&cx, &erasure).await, "a retry finds its own epoch, also before anything newer");
         let (newer, known) = (entry("newer"), EpochCheck::Is(Some(erasure.epoch)));
-        assert_eq!(cx.insert(&user, known, "k", &newer).await, Outcome::Inserted);
+        assert_eq!(act::insert(&cx, &user, known, "k", &newer).await, Outcome::Inserted);
         for millis in [0, MARK - 1] {
             let retried = cx.store().erase_one(cx.at(millis), erasure.clone()).await.unwrap();
             assert!(retried, "a retry at {millis} ms");
-            assert_entries(&cx.profile_at(&user, millis).await, &[("k", &newer)]);
+            assert_entries(&act::load_at(&cx, millis, &user).await, &[("k", &newer)], "the user has these");
         }
         assert_mark(&cx, &user, erasure.epoch, MARK, "after retries").await;
     }
@@ -284,19 +285,23 @@ pub(crate) async fn later_erase_takes_the_mark_over(cx: Context) -> CaseResult {
     let first = cx.erase(&user, MARK);
     erase(&cx, &first).await;
     let known = EpochCheck::Is(Some(first.epoch));
-    assert_eq!(cx.insert(&user, known, "k", &entry("between")).await, Outcome::Inserted);
+    assert_eq!(act::insert(&cx, &user, known, "k", &entry("between")).await, Outcome::Inserted);
     let shorter = cx.erase(&user, MARK / 2);
     assert!(erase(&cx, &shorter).await, "what was inserted in between stood");
-    assert!(cx.profile(&user).await.is_empty());
+    assert!(act::load(&cx, &user).await.is_empty());
     assert_mark(&cx, &user, shorter.epoch, MARK, "never shortened").await;
-    assert_eq!(cx.insert(&user, known, "k", &entry("late")).await, Outcome::Erased, "under the epoch before");
+    assert_eq!(
+        act::insert(&cx, &user, known, "k", &entry("late")).await,
+        Outcome::Erased,
+        "under the epoch before"
+    );
     let longer = cx.erase(&user, 2 * MARK);
     assert!(!erase(&cx, &longer).await, "nothing stood");
     assert_mark(&cx, &user, longer.epoch, 2 * MARK, "made longer").await;
     // An ended mark has no say: the next one has its own end.
     let after = cx.erase(&user, 2 * MARK + 10);
     assert!(!cx.store().erase_one(cx.at(2 * MARK), after.clone()).await.unwrap());
-    let mark = |millis| cx.profile_at(&user, millis);
+    let mark = |millis| act::load_at(&cx, millis, &user);
     assert_eq!(mark(2 * MARK + 9).await.epoch(), Some(after.epoch));
     assert_eq!(mark(2 * MARK + 10).await.epoch(), None);
     Ok(())
@@ -308,20 +313,20 @@ pub(crate) async fn ended_mark_is_refused(cx: Context) -> CaseResult {
     erase(&cx, &live).await;
     let stands = entry("stands");
     for user in [&fresh, &marked] {
-        cx.given(user, "k", &stands).await;
+        act::put(&cx, user, "k", &stands).await;
         for (mark_until, now) in [(10, 10), (10, 11), (0, 1), (10, MARK - 1)] {
             let late = cx.erase(user, mark_until);
             let error = cx.store().erase_one(cx.at(now), late).await.unwrap_err();
             assert_eq!((error.kind(), error.effect()), (ErrorKind::Invalid, Effect::NotApplied));
         }
-        cx.assert_holds(user, &[("k", &stands)]).await;
+        act::assert_holds(&cx, user, &[("k", &stands)]).await;
     }
-    assert_eq!(cx.profile(&fresh).await.epoch(), None, "no mark came");
+    assert_eq!(act::load(&cx, &fresh).await.epoch(), None, "no mark came");
     assert_mark(&cx, &marked, live.epoch, MARK, "after refusals").await;
     // In its last millisecond it still counts.
     let last = cx.erase(&fresh, 10);
     assert!(cx.store().erase_one(cx.at(9), last.clone()).await.unwrap());
-    assert_eq!(cx.profile_at(&fresh, 9).await.epoch(), Some(last.epoch));
+    assert_eq!(act::load_at(&cx, 9, &fresh).await.epoch(), Some(last.epoch));
     Ok(())
 }
 
@@ -329,7 +334,7 @@ pub(crate) async fn ended_mark_is_refused(cx: Context) -> CaseResult {
 pub(crate) async fn refused_erase_names_itself(cx: Context) -> CaseResult {
     let users = ["a", "b", "c"].map(|id| cx.user(id));
     for user in &users {
-        cx.given(user, "k", &entry("v")).await;
+        act::put(&cx, user, "k", &entry("v")).await;
     }
     let ends = [MARK, 10, MARK];
     let erases: Vec<Erase> = users.iter().zip(ends).map(|(user, until)| cx.erase(user, until)).collect();
@@ -337,7 +342,7 @@ pub(crate) async fn refused_erase_names_itself(cx: Context) -> CaseResult {
     let kinds: Vec<_> = answers.into_iter().map(|answer| answer.map_err(|error| error.kind())).collect();
     assert_eq!(kinds, [Ok(true), Err(ErrorKind::Invalid), Ok(true)]);
     for (user, stands) in users.iter().zip([false, true, false]) {
-        assert_eq!(!cx.profile_at(user, 10).await.is_empty(), stands);
+        assert_eq!(!act::load_at(&cx, 10, user).await.is_empty(), stands);
     }
     Ok(())
 }
@@ -345,14 +350,14 @@ pub(crate) async fn refused_erase_names_itself(cx: Context) -> CaseResult {
 pub(crate) async fn expired_entries_are_nothing_that_stood(cx: Context) -> CaseResult {
     let (ended, living) = (cx.user("ended"), cx.user("living"));
     for user in [&ended, &living] {
-        cx.given(user, "a", &cx.until("v", 10)).await;
-        cx.given(user, "b", &cx.until("v", 20)).await;
+        act::put(&cx, user, "a", &cx.until("v", 10)).await;
+        act::put(&cx, user, "b", &cx.until("v", 20)).await;
     }
     let at = |millis, user| cx.store().erase_one(cx.at(millis), cx.erase(user, MARK));
     assert!(at(19, &living).await.unwrap(), "one of them lived");
     let erased = at(20, &ended).await.unwrap();
     assert!(!erased, "none of them lived");
-    let profile = cx.profile_at(&ended, 0).await;
+    let profile = act::load_at(&cx, 0, &ended).await;
     assert!(profile.is_empty(), "they are gone all the same, for whoever's clock is behind");
     assert!(profile.epoch().is_some());
     Ok(())
@@ -364,7 +369,7 @@ pub(crate) async fn damaged_entry_stood(cx: Context) -> CaseResult {
     plant.damaged_entry(&user, &key("k")).await;
     let erasure = cx.erase(&user, MARK);
     assert!(erase(&cx, &erasure).await, "what is damaged stood too");
-    let profile = cx.profile(&user).await;
+    let profile = act::load(&cx, &user).await;
     assert!(profile.is_empty(), "and is gone");
     assert_eq!(profile.epoch(), Some(erasure.epoch));
     Ok(())
@@ -377,14 +382,14 @@ pub(crate) async fn damage_leaves_the_mark(cx: Context) -> CaseResult {
     let erasure = cx.erase(&user, MARK);
     erase(&cx, &erasure).await;
     plant.damaged_entry(&user, &key("k")).await;
-    assert_eq!(cx.profile(&user).await.damaged().len(), 1);
+    assert_eq!(act::load(&cx, &user).await.damaged().len(), 1);
     assert_mark(&cx, &user, erasure.epoch, MARK, "beside damage").await;
     let refused = Change::Put(key("k"), entry("late"));
     let refused = cx.store().change(cx.call(), &user, EpochCheck::Is(None), refused).await.unwrap();
     assert_eq!(refused, Outcome::Erased, "a put over damage under a stale epoch");
-    assert_eq!(cx.profile(&user).await.damaged().len(), 1, "it stays");
+    assert_eq!(act::load(&cx, &user).await.damaged().len(), 1, "it stays");
     assert!(erase(&cx, &erasure).await, "a retry");
-    assert_eq!(cx.profile(&user).await.damaged().len(), 1, "a retry removes nothing newer");
+    assert_eq!(act::load(&cx, &user).await.damaged().len(), 1, "a retry removes nothing newer");
     assert_eq!(cx.store().remove(cx.call(), &user, key("k")).await.unwrap(), Outcome::Removed);
     assert_mark(&cx, &user, erasure.epoch, MARK, "after the damage was removed").await;
     Ok(())
@@ -396,15 +401,15 @@ pub(crate) async fn others_stay(cx: Context) -> CaseResult {
     let others = ["ab", "a:b", "a:", "a/b", "a*", "a\0", "A", " a", "a "].map(|id| cx.user(id));
     let stands = entry("stands");
     for user in others.iter().chain([&erased, &elsewhere]) {
-        cx.given(user, "k", &stands).await;
-        cx.given(user, "a", &stands).await;
+        act::put(&cx, user, "k", &stands).await;
+        act::put(&cx, user, "a", &stands).await;
     }
     assert!(erase(&cx, &cx.erase(&erased, MARK)).await);
-    assert!(cx.profile(&erased).await.is_empty());
+    assert!(act::load(&cx, &erased).await.is_empty());
     for user in others.iter().chain([&elsewhere]) {
-        cx.assert_holds(user, &[("a", &stands), ("k", &stands)]).await;
-        assert_eq!(cx.profile(user).await.epoch(), None, "no mark of another user");
-        assert_eq!(cx.insert(user, EpochCheck::Is(None), "new", &entry("v")).await, Outcome::Inserted);
+        act::assert_holds(&cx, user, &[("a", &stands), ("k", &stands)]).await;
+        assert_eq!(act::load(&cx, user).await.epoch(), None, "no mark of another user");
+        assert_eq!(act::insert(&cx, user, EpochCheck::Is(None), "new", &entry("v")).await, Outcome::Inserted);
     }
     Ok(())
 }
@@ -415,13 +420,13 @@ pub(crate) async fn long_ids_are_erased(cx: Context) -> CaseResult {
     let (erased, twin) = (cx.user(&long("1")), cx.user(&long("2")));
     let (at, stands) = (Key::new(long("k")).unwrap(), entry("stands"));
     for user in [&erased, &twin] {
-        cx.given(user, at.as_str(), &stands).await;
+        act::put(&cx, user, at.as_str(), &stands).await;
     }
     let erasure = cx.erase(&erased, MARK);
     assert!(erase(&cx, &erasure).await);
-    assert!(cx.profile(&erased).await.is_empty());
+    assert!(act::load(&cx, &erased).await.is_empty());
     assert_mark(&cx, &erased, erasure.epoch, MARK, "of a long id").await;
-    cx.assert_holds(&twin, &[(at.as_str(), &stands)]).await;
+    act::assert_holds(&cx, &twin, &[(at.as_str(), &stands)]).await;
     Ok(())
 }
 
@@ -450,7 +455,7 @@ pub(crate) async fn erase_races_a_batch_of_inserts(cx: Context) -> CaseResult {
         let stood = ended.split_off(1).into_iter().filter(|(_, stood)| *stood).count();
         let (answers, _) = &ended[0];
         assert!(stood <= 1, "what one erase took away did not stand for the other");
-        let profile = cx.profile(&user).await;
+        let profile = act::load(&cx, &user).await;
         profile.entries().for_each(|(_, entry)| _ = number(start, entry));
         let standing = profile.len() as u64;
         let inserted = answers.iter().filter(|answer| **answer == Outcome::Inserted).count() as u64;

@@ -8,6 +8,7 @@ use stickystore_core::{
     Keys, Outcome, Read, Result, Store, Subject, Value, Write,
 };
 
+use crate::act;
 use crate::context::{CaseResult, Context, Skip, entry, key};
 use crate::probe::Probe;
 
@@ -60,10 +61,10 @@ async fn every_operation(
 /// A user with the entries that [`every_operation`] names.
 async fn given_user(cx: &Context) -> Subject {
     let user = cx.user("ann");
-    cx.given(&user, "k", &entry("stands")).await;
-    cx.given(&user, "removed", &entry("stands")).await;
-    cx.given(&user, "replaced", &named(7)).await;
-    cx.given(&user, "removed if", &named(8)).await;
+    act::put(cx, &user, "k", &entry("stands")).await;
+    act::put(cx, &user, "removed", &entry("stands")).await;
+    act::put(cx, &user, "replaced", &named(7)).await;
+    act::put(cx, &user, "removed if", &named(8)).await;
     user
 }
 
@@ -72,7 +73,7 @@ fn named(byte: u8) -> stickystore_core::Entry {
 }
 
 async fn assert_untouched(cx: &Context, user: &Subject) {
-    let profile = cx.profile(user).await;
+    let profile = act::load(cx, user).await;
     let stands: Vec<(&str, &str)> =
         profile.entries().map(|(key, entry)| (key.as_str(), entry.value.as_str())).collect();
     let expected = ["k", "removed", "removed if", "replaced"].map(|at| (at, "\"stands\""));
@@ -204,7 +205,7 @@ pub(crate) async fn handles_and_futures_cross_threads(cx: Context) -> CaseResult
     future(store.ping(cx.call())).await.unwrap();
     future(store.diagnose(cx.call())).await;
     let elsewhere = cx.clone();
-    let other_thread = tokio::spawn(async move { elsewhere.given(&user, "k", &entry("v")).await });
+    let other_thread = tokio::spawn(async move { act::put(&elsewhere, &user, "k", &entry("v")).await });
     other_thread.await.unwrap();
     assert_eq!(cx.value(&cx.user("ann"), &key("k")).await.as_deref(), Some("\"v\""));
     Ok(())
@@ -259,8 +260,8 @@ pub(crate) async fn info_is_constant(cx: Context) -> CaseResult {
 pub(crate) async fn debug_shows_no_content(cx: Context) -> CaseResult {
     let user = cx.user(&format!("user {SECRET}"));
     let at = format!("key {SECRET}");
-    cx.given(&user, &at, &entry(SECRET)).await;
-    let read = cx.profile(&user).await;
+    act::put(&cx, &user, &at, &entry(SECRET)).await;
+    let read = act::load(&cx, &user).await;
     assert!(read.get(&at).is_some());
     for store in [cx.store(), cx.clone_of_store()] {
         for shown in [format!("{store:?}"), format!("{store:#?}")] {
@@ -304,7 +305,7 @@ pub(crate) async fn errors_show_no_content(cx: Context) -> CaseResult {
 
 pub(crate) async fn diagnose_answers(cx: Context) -> CaseResult {
     let user = cx.user(&format!("user {SECRET}"));
-    cx.given(&user, "k", &entry(SECRET)).await;
+    act::put(&cx, &user, "k", &entry(SECRET)).await;
     let call = cx.call();
     let findings = cx.store().diagnose(call).await;
     let late = Instant::now().saturating_duration_since(call.deadline);
@@ -316,6 +317,7 @@ pub(crate) async fn diagnose_answers(cx: Context) -> CaseResult {
         let shown = format!("{} {}", finding.evidence, finding.mend);
         assert!(!shown.contains(SECRET), "{} shows content", finding.name);
     }
-    cx.assert_holds(&user, &[("k", &cx.profile(&user).await.get("k").expect("it stays").clone())]).await;
+    act::assert_holds(&cx, &user, &[("k", &act::load(&cx, &user).await.get("k").expect("it stays").clone())])
+        .await;
     Ok(())
 }

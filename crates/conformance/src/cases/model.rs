@@ -6,10 +6,14 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use tokio::runtime::Handle;
 
 use crate::context::{CaseResult, Context};
+use crate::harness::Effort;
 use crate::model::{replay, steps};
 
 /// How many sequences are tried: the same ones in every run.
 const SEQUENCES: u32 = 150;
+
+/// The same when it has to be quick.
+const QUICK_SEQUENCES: u32 = 40;
 
 /// How long a difference is shrunk, in milliseconds: well within what a case may take.
 const SHRINKING: u32 = 20_000;
@@ -18,11 +22,15 @@ pub(crate) async fn random_operations_match_the_model(cx: Context) -> CaseResult
     let handle = Handle::current();
     // The runner calls back without a future, and so needs a thread that may wait for one.
     let run = move || {
+        let (cases, max_shrink_iters) = match cx.effort() {
+            Effort::Full => (SEQUENCES, u32::MAX),
+            Effort::Quick => (QUICK_SEQUENCES, 0),
+        };
         let config = Config {
-            cases: SEQUENCES,
+            cases,
             failure_persistence: None,
             max_shrink_time: SHRINKING,
-            max_shrink_iters: u32::MAX,
+            max_shrink_iters,
             ..Config::default()
         };
         let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));

@@ -5,6 +5,7 @@ use stickystore_core::{
     Subject, UserId, Write,
 };
 
+use crate::act;
 use crate::context::{CaseResult, Context, entry, key};
 
 /// How long marks last here, in milliseconds.
@@ -25,9 +26,9 @@ pub(crate) async fn same_user_in_two_is_independent(cx: Context) -> CaseResult {
     };
     let insert = |entry: &stickystore_core::Entry| Change::Insert(key("k"), entry.clone());
     assert_eq!(change(&here, insert(&mine)).await, Outcome::Inserted);
-    cx.assert_holds(&there, &[]).await;
+    act::assert_holds(&cx, &there, &[]).await;
     assert_eq!(change(&there, insert(&theirs)).await, Outcome::Inserted, "no winner from elsewhere");
-    cx.assert_holds(&here, &[("k", &mine)]).await;
+    act::assert_holds(&cx, &here, &[("k", &mine)]).await;
     assert_eq!(change(&here, insert(&new)).await, Outcome::Kept(mine.clone()), "its own winner");
     // A revision proves nothing elsewhere.
     let replace = |read, entry: &stickystore_core::Entry| Change::Replace(key("k"), read, entry.clone());
@@ -37,34 +38,34 @@ pub(crate) async fn same_user_in_two_is_independent(cx: Context) -> CaseResult {
         Outcome::Kept(theirs.clone())
     );
     assert_eq!(change(&here, replace(mine.revision, &new)).await, Outcome::Replaced);
-    cx.assert_holds(&there, &[("k", &theirs)]).await;
+    act::assert_holds(&cx, &there, &[("k", &theirs)]).await;
     assert_eq!(change(&there, Change::Put(key("k"), mine.clone())).await, Outcome::Written);
-    cx.assert_holds(&here, &[("k", &new)]).await;
+    act::assert_holds(&cx, &here, &[("k", &new)]).await;
     assert_eq!(change(&here, Change::RemoveIf(key("k"), new.revision)).await, Outcome::Removed);
-    cx.assert_holds(&there, &[("k", &mine)]).await;
+    act::assert_holds(&cx, &there, &[("k", &mine)]).await;
     assert_eq!(change(&here, Change::Put(key("k"), new.clone())).await, Outcome::Written);
     assert_eq!(change(&there, Change::Remove(key("k"))).await, Outcome::Removed);
-    cx.assert_holds(&here, &[("k", &new)]).await;
-    cx.assert_holds(&there, &[]).await;
+    act::assert_holds(&cx, &here, &[("k", &new)]).await;
+    act::assert_holds(&cx, &there, &[]).await;
     Ok(())
 }
 
 pub(crate) async fn erase_and_its_mark_stay_in_theirs(cx: Context) -> CaseResult {
     let (here, there) = pair(&cx);
     let stands = entry("stands");
-    cx.given(&here, "k", &stands).await;
-    cx.given(&there, "k", &stands).await;
+    act::put(&cx, &here, "k", &stands).await;
+    act::put(&cx, &there, "k", &stands).await;
     let erasure = cx.erase(&here, MARK);
     assert!(cx.store().erase_one(cx.call(), erasure.clone()).await.unwrap());
-    cx.assert_holds(&there, &[("k", &stands)]).await;
-    assert_eq!(cx.profile(&there).await.epoch(), None);
-    assert_eq!(cx.insert(&there, EpochCheck::Is(None), "new", &stands).await, Outcome::Inserted);
+    act::assert_holds(&cx, &there, &[("k", &stands)]).await;
+    assert_eq!(act::load(&cx, &there).await.epoch(), None);
+    assert_eq!(act::insert(&cx, &there, EpochCheck::Is(None), "new", &stands).await, Outcome::Inserted);
     let known = EpochCheck::Is(Some(erasure.epoch));
-    assert_eq!(cx.insert(&there, known, "newer", &stands).await, Outcome::Erased, "no mark of theirs");
+    assert_eq!(act::insert(&cx, &there, known, "newer", &stands).await, Outcome::Erased, "no mark of theirs");
     // The same epoch elsewhere is another erasure, not a retry.
     let theirs = stickystore_core::Erase { subject: there.clone(), ..erasure };
     assert!(cx.store().erase_one(cx.call(), theirs).await.unwrap());
-    cx.assert_holds(&there, &[]).await;
+    act::assert_holds(&cx, &there, &[]).await;
     Ok(())
 }
 
@@ -88,7 +89,7 @@ pub(crate) async fn one_call_keeps_them_apart(cx: Context) -> CaseResult {
     let stood: Vec<bool> =
         cx.store().erase(cx.call(), &erases).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(stood, [false, true]);
-    cx.assert_holds(&here, &[("k", &mine)]).await;
+    act::assert_holds(&cx, &here, &[("k", &mine)]).await;
     Ok(())
 }
 
@@ -98,8 +99,8 @@ pub(crate) async fn scan_gives_each_its_own(cx: Context) -> CaseResult {
     }
     let (here, there) = pair(&cx);
     let [mine, theirs] = ["mine", "theirs"].map(entry);
-    cx.given(&here, "k", &mine).await;
-    cx.given(&there, "k", &theirs).await;
+    act::put(&cx, &here, "k", &mine).await;
+    act::put(&cx, &there, "k", &theirs).await;
     for (user, entry) in [(&here, &mine), (&there, &theirs)] {
         let (mut found, mut cursor) = (Vec::new(), None);
         loop {
@@ -136,18 +137,18 @@ pub(crate) async fn boundary_to_the_user_is_exact(cx: Context) -> CaseResult {
         ];
         let entries: Vec<_> = (0..twins.len()).map(|at| entry(&at.to_string())).collect();
         for ((user, at), entry) in twins.iter().zip(&entries) {
-            let inserted = cx.insert(user, EpochCheck::Is(None), at, entry).await;
+            let inserted = act::insert(&cx, user, EpochCheck::Is(None), at, entry).await;
             assert_eq!(inserted, Outcome::Inserted, "{separator:?}");
         }
         for ((user, at), entry) in twins.iter().zip(&entries) {
-            cx.assert_holds(user, &[(at, entry)]).await;
+            act::assert_holds(&cx, user, &[(at, entry)]).await;
         }
         let (erased, others) = twins.split_first().expect("there are seven");
         let mark = stickystore_core::Erase { epoch: Epoch::random(), ..cx.erase(&erased.0, MARK) };
         assert!(cx.store().erase_one(cx.call(), mark).await.unwrap());
         for ((user, at), entry) in others.iter().zip(&entries[1..]) {
-            cx.assert_holds(user, &[(at, entry)]).await;
-            assert_eq!(cx.profile(user).await.epoch(), None, "{separator:?}");
+            act::assert_holds(&cx, user, &[(at, entry)]).await;
+            assert_eq!(act::load(&cx, user).await.epoch(), None, "{separator:?}");
         }
     }
     Ok(())

@@ -7,9 +7,10 @@ use stickystore_core::{
     Namespace, Page, Profile, Subject, UserId, Write,
 };
 
+use crate::act;
 use crate::context::{CaseResult, Context, Skip, entry, key};
 use crate::probe::Probe;
-use crate::steps::assert_entries;
+use crate::seen::assert_entries;
 
 /// How long marks last here, in milliseconds.
 const MARK: u64 = 600_000;
@@ -102,16 +103,16 @@ pub(crate) async fn empty_namespace_has_no_users(cx: Context) -> CaseResult {
 pub(crate) async fn users_come_whole(cx: Context) -> CaseResult {
     skip_without_scan(&cx)?;
     let users = ["ann", "bob", "cat"].map(|id| cx.user(id));
-    cx.given(&users[0], "a", &entry("1")).await;
-    cx.given(&users[0], "b", &cx.until("2", 500)).await;
-    cx.given(&users[1], "a", &crate::stamp::stamped(cx.start(), 3)).await;
+    act::put(&cx, &users[0], "a", &entry("1")).await;
+    act::put(&cx, &users[0], "b", &cx.until("2", 500)).await;
+    act::put(&cx, &users[1], "a", &crate::stamp::stamped(cx.start(), 3)).await;
     let erasure = cx.erase(&users[2], MARK);
     cx.store().erase_one(cx.call(), erasure).await.unwrap();
-    cx.given(&users[2], "c", &entry("")).await;
+    act::put(&cx, &users[2], "c", &entry("")).await;
     let found = scan_at(&cx, 100, 0).await;
     assert_eq!(found.ids_once().into_iter().collect::<Vec<_>>(), ["ann", "bob", "cat"]);
     for (id, profile) in &found.users {
-        let read = cx.profile(&cx.user(id.as_str())).await;
+        let read = act::load(&cx, &cx.user(id.as_str())).await;
         assert_eq!(*profile, read, "the scan gives of {id} what a read gives, its epoch too");
         assert!(!profile.is_empty());
     }
@@ -129,7 +130,7 @@ pub(crate) async fn pages_give_each_user_once(cx: Context) -> CaseResult {
         let found = scan_at(&cx, limit, 0).await;
         assert_eq!(found.ids_once(), expected, "pages of {limit}");
         for (_, profile) in &found.users {
-            assert_entries(profile, &[("k", &value)]);
+            assert_entries(profile, &[("k", &value)], "the user has these");
         }
     }
     Ok(())
@@ -163,7 +164,7 @@ pub(crate) async fn untouched_users_are_met_while_others_write(cx: Context) -> C
             }
             if turn < LATECOMERS {
                 for id in [format!("a {turn}"), format!("m {turn}"), format!("z {turn}")] {
-                    cx.given(&cx.user(&id), "k", &entry("new")).await;
+                    act::put(&cx, &cx.user(&id), "k", &entry("new")).await;
                 }
                 let erased = cx.user(&format!("a {}", turn / 2));
                 cx.store().erase_one(cx.call(), cx.erase(&erased, MARK)).await.unwrap();
@@ -182,7 +183,11 @@ pub(crate) async fn untouched_users_are_met_while_others_write(cx: Context) -> C
         found.users.iter().map(|(id, profile)| (id.as_str(), profile)).collect();
     for user in &staying {
         let profile = met.get(user.user.as_str());
-        assert_entries(profile.unwrap_or_else(|| panic!("{} was not met", user.user)), &[("k", &value)]);
+        assert_entries(
+            profile.unwrap_or_else(|| panic!("{} was not met", user.user)),
+            &[("k", &value)],
+            "the user has these",
+        );
     }
     Ok(())
 }
@@ -242,7 +247,7 @@ pub(crate) async fn ids_come_back_verbatim(cx: Context) -> CaseResult {
         &nearly,
     ];
     for id in ids {
-        cx.given(&cx.user(id), "k", &entry(id)).await;
+        act::put(&cx, &cx.user(id), "k", &entry(id)).await;
     }
     for limit in [5, 100] {
         let found = scan_at(&cx, limit, 0).await;
@@ -269,15 +274,39 @@ pub(crate) async fn other_namespaces_never_appear(cx: Context) -> CaseResult {
         let other = Namespace::new(other).expect("it is short");
         for id in ["ann".to_owned(), format!("stranger {turn}"), ":ann".to_owned()] {
             let stranger = Subject::new(other.clone(), UserId::new(id).expect("it is short"));
-            cx.given(&stranger, "k", &entry("theirs")).await;
+            act::put(&cx, &stranger, "k", &entry("theirs")).await;
         }
     }
     let mine = entry("mine");
-    cx.given(&cx.user("ann"), "k", &mine).await;
+    act::put(&cx, &cx.user("ann"), "k", &mine).await;
     for limit in [1, 1_000] {
         let found = scan_at(&cx, limit, 0).await;
         assert_eq!(found.ids_once().into_iter().collect::<Vec<_>>(), ["ann"], "pages of {limit}");
-        assert_entries(&found.users[0].1, &[("k", &mine)]);
+        assert_entries(&found.users[0].1, &[("k", &mine)], "the user has these");
+    }
+    Ok(())
+}
+
+/// The namespace itself is what a server could take for a pattern.
+pub(crate) async fn namespace_that_looks_like_a_pattern_is_literal(cx: Context) -> CaseResult {
+    skip_without_scan(&cx)?;
+    let ours = cx.namespace();
+    let mine = entry("mine");
+    let patterns = ["*", "?", "[a-z]", "[^-]", "\\*", "%", "_", ".*", "{a,z}", "$"];
+    let inside = |namespace: &str, id: &str| {
+        let namespace = Namespace::new(namespace).expect("it is short");
+        Subject::new(namespace, UserId::new(id).expect("it is short"))
+    };
+    for other in ["a", "z", "*a", "axa", "\\a", "", ".a"] {
+        act::put(&cx, &inside(&format!("{ours}{other}"), "stranger"), "k", &entry("theirs")).await;
+    }
+    for pattern in patterns {
+        let user = inside(&format!("{ours}{pattern}"), "ann");
+        act::put(&cx, &user, "k", &mine).await;
+        let page = cx.store().scan_users(cx.call(), &user.namespace, None, 100).await.expect("scan answers");
+        let ids: Vec<&str> = page.users.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(ids, ["ann"], "a scan of the namespace that ends with {pattern:?}");
+        assert_entries(&page.users[0].1, &[("k", &mine)], "the user has these");
     }
     Ok(())
 }
@@ -289,14 +318,14 @@ pub(crate) async fn users_without_live_entries_never_appear(cx: Context) -> Case
     let users = ["ends", "half", "marked", "removed", "stays"].map(|id| cx.user(id));
     let [ends, half, marked, removed, stays] = &users;
     let (short, v) = (cx.until("short", ENDS), entry("v"));
-    cx.given(ends, "k", &short).await;
-    cx.given(half, "k", &short).await;
-    cx.given(half, "l", &v).await;
-    cx.given(marked, "k", &v).await;
+    act::put(&cx, ends, "k", &short).await;
+    act::put(&cx, half, "k", &short).await;
+    act::put(&cx, half, "l", &v).await;
+    act::put(&cx, marked, "k", &v).await;
     cx.store().erase_one(cx.call(), cx.erase(marked, MARK)).await.unwrap();
-    cx.given(removed, "k", &v).await;
+    act::put(&cx, removed, "k", &v).await;
     cx.store().remove(cx.call(), removed, key("k")).await.unwrap();
-    cx.given(stays, "k", &v).await;
+    act::put(&cx, stays, "k", &v).await;
     for limit in [1, 2, 100] {
         let ids = |found: &Found| found.ids_once().into_iter().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(ids(&scan_at(&cx, limit, ENDS - 1).await), ["ends", "half", "stays"], "pages of {limit}");
@@ -314,7 +343,7 @@ pub(crate) async fn damaged_users_appear(cx: Context) -> CaseResult {
     skip_without_scan(&cx)?;
     let plant = cx.plant()?;
     let (mixed, only, foreign) = (cx.user("mixed"), cx.user("only"), cx.user("foreign"));
-    cx.given(&mixed, "a", &entry("v")).await;
+    act::put(&cx, &mixed, "a", &entry("v")).await;
     plant.damaged_entry(&mixed, &key("k")).await;
     plant.damaged_entry(&only, &key("k")).await;
     plant.foreign_user(&foreign).await;
