@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use stickystore_core::{Error, ErrorKind, Limits, Result};
+use stickystore_core::{Error, ErrorKind, Limits, Operation, Result};
 use url::Url;
+
+use crate::error::SCHEME;
 
 /// How long an expired entry stays before it may be swept, unless said otherwise: the time by which writers' clocks may
 /// differ.
@@ -24,7 +26,7 @@ const DEFAULT_PORT: u16 = 6379;
 /// ```
 /// use stickystore_redis::Config;
 ///
-/// let config = Config::from_url("redis://app:secret@cache.example:6380/2?wait=1&grace_ms=5000")?;
+/// let config = Config::from_url("redis://app:secret@cache.example:6380/2?wait=1&grace=5s")?;
 /// assert!(!format!("{config:?}").contains("secret"));
 /// # Ok::<(), stickystore_core::Error>(())
 /// ```
@@ -71,8 +73,8 @@ impl Config {
     /// | option | meaning | default |
     /// |---|---|---|
     /// | `wait` | after each write, so many replicas must have confirmed it; an unmet one is an unknown outcome | 0 |
-    /// | `grace_ms` | how long what expired stays before it may be swept | 60 000 |
-    /// | `connect_timeout_ms` | how long one attempt to connect may take | 2 000 |
+    /// | `grace` | how long what expired stays before it may be swept (`500ms`, `60s`) | 60 s |
+    /// | `connect_timeout` | how long one attempt to connect may take | 2 s |
     /// | `max_entry_bytes` | the largest entry | 1 MiB |
     /// | `ca` | `rediss` only: a PEM file with the only authorities to trust | the platform's |
     /// | `cert`, `key` | `rediss` only: PEM files with the client's certificate and key | none |
@@ -94,10 +96,8 @@ impl Config {
             let is_tls = matches!(config.address, Address::Tls { .. });
             match name.as_ref() {
                 "wait" => config.wait = number(&name, &value)?,
-                "grace_ms" => config.grace = Duration::from_millis(number(&name, &value)?),
-                "connect_timeout_ms" => {
-                    config.connect_timeout = Duration::from_millis(number(&name, &value)?);
-                }
+                "grace" => config.grace = duration(&name, &value)?,
+                "connect_timeout" => config.connect_timeout = duration(&name, &value)?,
                 "max_entry_bytes" => {
                     config.limits = config.limits.with_entry_bytes(number(&name, &value)?);
                 }
@@ -241,13 +241,21 @@ fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N> {
     value.parse().map_err(|_| wrong(format!("the option \"{name}\" is a whole number")))
 }
 
+fn duration(name: &str, value: &str) -> Result<Duration> {
+    let time = match value.strip_suffix("ms") {
+        Some(millis) => millis.parse().ok().map(Duration::from_millis),
+        None => value.strip_suffix('s').and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
+    };
+    time.ok_or_else(|| wrong(format!("the option \"{name}\" is a time like 500ms or 60s")))
+}
+
 fn file(name: &str, path: &str) -> Result<Vec<u8>> {
     std::fs::read(path)
         .map_err(|error| wrong(format!("the file of the option \"{name}\" cannot be read: {error}")))
 }
 
 fn wrong(context: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Config, context)
+    Error::new(ErrorKind::Config, context).with_origin(SCHEME, Operation::Open)
 }
 
 #[cfg(test)]
@@ -257,7 +265,7 @@ mod tests {
     #[test]
     fn every_part_of_a_url_is_read() {
         let config =
-            Config::from_url("redis://a%40b:p%3Aw@[::1]:7000/3?wait=2&grace_ms=7&max_entry_bytes=9").unwrap();
+            Config::from_url("redis://a%40b:p%3Aw@[::1]:7000/3?wait=2&grace=7ms&max_entry_bytes=9").unwrap();
         assert_eq!(config.address, Address::Tcp { host: "::1".to_owned(), port: 7000 });
         assert_eq!((config.user.as_deref(), config.password.unwrap().0.as_str()), (Some("a@b"), "p:w"));
         assert_eq!((config.database, config.wait, config.grace), (3, 2, Duration::from_millis(7)));
@@ -285,6 +293,7 @@ mod tests {
             "redis://:s3cret@h/-1",
             "redis://:s3cret@h?wiat=1",
             "redis://:s3cret@h?wait=x",
+            "redis://:s3cret@h?grace=7",
             "redis://:s3cret@h?ca=f",
             "redis+unix://h/s",
             "rediss://:s3cret@h?cert=/",

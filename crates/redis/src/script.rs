@@ -122,7 +122,7 @@ pub(crate) fn erasing(erase: &Erase, call: Call, grace: Duration) -> Result<Run<
 /// Whether something stood, from the script's answer.
 pub(crate) fn stood(answer: &Value) -> Result<bool> {
     match answer {
-        Value::Int(stood) => Ok(stood != 0),
+        Value::Int(stood) => Ok(*stood != 0),
         _ => Err(error::odd_answer()),
     }
 }

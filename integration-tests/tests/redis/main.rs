@@ -1,11 +1,5 @@
 //! The Redis store on a real server.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test asserts, and an assertion panics"
-)]
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 mod bench;
 mod conformance;

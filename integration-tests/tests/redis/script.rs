@@ -177,7 +177,7 @@ fn now() -> Call {
 fn check_all<S: Strategy>(
     cases: u32,
     input: S,
-    run: impl AsyncFn(&mut Bench, S::Value) -> Result<(), TestCaseError>,
+    run: &impl AsyncFn(&mut Bench, S::Value) -> Result<(), TestCaseError>,
 ) {
     let Ok(server) = Shared::get() else { return println!("skipped: no server") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -197,7 +197,7 @@ fn shown(outcome: &stickystore_core::Result<Outcome>) -> String {
 fn the_write_script_is_cores_table() {
     let changes = (change(0), change(1), change(2), change(3), 1..=KEYS);
     let input = (proptest::collection::vec(slot(), KEYS), mark(), check(), changes);
-    check_all(600, input, async |bench, (slots, mark, check, (a, b, c, d, count))| {
+    check_all(600, input, &async |bench, (slots, mark, check, (a, b, c, d, count))| {
         let subject = user("ann");
         let mut expected = fields(&slots, mark);
         bench.given(&subject, &expected).await;
@@ -221,7 +221,7 @@ fn the_write_script_is_cores_table() {
 #[test]
 fn the_erase_script_is_cores_table() {
     let input = (proptest::collection::vec(slot(), KEYS), mark(), epoch(), time());
-    check_all(300, input, async |bench, (slots, mark, epoch, until)| {
+    check_all(300, input, &async |bench, (slots, mark, epoch, until)| {
         let subject = user("ann");
         let given = fields(&slots, mark);
         bench.given(&subject, &given).await;
@@ -248,7 +248,7 @@ fn the_life_of_a_hash_covers_everything_in_it_and_only_ever_grows() {
     check_all(
         200,
         proptest::collection::vec((0..KEYS, lives, any::<bool>()), 1..8),
-        async |bench, writes| {
+        &async |bench, writes| {
             let subject = user("ann");
             let mut longest = Some(0);
             for (name, life, is_erase) in writes {
@@ -284,7 +284,7 @@ fn the_life_of_a_hash_covers_everything_in_it_and_only_ever_grows() {
 
 #[test]
 fn a_damaged_mark_makes_the_user_foreign() {
-    check_all(1, Just(()), async |bench, ()| {
+    check_all(1, Just(()), &async |bench, ()| {
         for damaged in
             ["", "rubbish", "1 AAAAAAAAAAA", "1 AAAAAAAAAAA 0", "1 AAAAAAAAAAA 7 ", "1 AAAAAAAAAAA 07"]
         {

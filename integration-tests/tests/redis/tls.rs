@@ -156,7 +156,7 @@ async fn a_client_certificate_opens_what_is_closed_without() {
 async fn a_plain_port_is_told_from_a_tls_port() {
     let Some(server) = server(&[]) else { return };
     let config =
-        Config::from_url(&format!("rediss://localhost:{}?connect_timeout_ms=500", server.port())).unwrap();
+        Config::from_url(&format!("rediss://localhost:{}?connect_timeout=500ms", server.port())).unwrap();
     let store = RedisStore::new(&config.with_ca(Authority::new("ours").pem())).unwrap();
     let error = store.ping(call()).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error}");
