@@ -1,7 +1,17 @@
-//! What the integration tests share: stores that really wait. The tests are in `tests`.
+//! What the integration tests share: stores that really wait, servers on demand, a proxy that misbehaves. The tests are
+//! in `tests`.
 //!
 //! It also compiles the README's examples.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what tests stand on asserts, and an assertion panics"
+)]
+
+pub mod proxy;
+pub mod server;
 pub mod waiting;
 
 /// The README, whose examples run as tests of this item.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use stickystore_core::{AsyncStore, Key, Result, Store, Subject};
+use stickystore_core::{AsyncStore, Error, ErrorKind, Key, Result, Store, Subject};
 
 use crate::probe::Probe;
 
@@ -23,6 +23,7 @@ pub struct Harness {
     pub(crate) open: Arc<dyn Fn() -> BoxFuture<'static, Result<Opened>> + Send + Sync>,
     pub(crate) deadline: Duration,
     pub(crate) grace: Option<Duration>,
+    pub(crate) missing: Option<String>,
     pub(crate) effort: Effort,
 }
 
@@ -104,6 +105,17 @@ impl Harness {
         Self::new(backend.into(), Api::Blocking, Arc::new(open))
     }
 
+    /// A store that cannot be tried here, because its server is not there: every case is skipped for this reason.
+    pub fn missing(backend: impl Into<String>, api: Api, why: impl Into<String>) -> Self {
+        let never = || {
+            let error = Error::new(ErrorKind::Unavailable, "this store is missing");
+            futures::future::ready(Err(error)).boxed()
+        };
+        let mut harness = Self::new(backend.into(), api, Arc::new(never));
+        harness.missing = Some(why.into());
+        harness
+    }
+
     /// How long a single call may take; 5 s by default.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
@@ -131,7 +143,7 @@ impl Harness {
         api: Api,
         open: Arc<dyn Fn() -> BoxFuture<'static, Result<Opened>> + Send + Sync>,
     ) -> Self {
-        Self { backend, api, open, deadline: DEADLINE, grace: None, effort: Effort::Full }
+        Self { backend, api, open, deadline: DEADLINE, grace: None, missing: None, effort: Effort::Full }
     }
 }
 

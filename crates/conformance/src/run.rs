@@ -54,6 +54,9 @@ pub fn test(harness: &Harness, group: &str, name: &str) {
 }
 
 fn judge(harness: &Harness, case: &Case) -> Verdict {
+    if let Some(why) = &harness.missing {
+        return Verdict::Skipped(why.clone());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -1,0 +1,251 @@
+//! What is wrong, or worth knowing, about the server: what it forgets, what it refuses, how far its clock is off.
+//!
+//! Only questions, and one key that no user has, to try the rights on.
+
+use std::time::{Duration, Instant};
+
+use redis::Value;
+use stickystore_core::{Call, Finding, Result, Severity};
+
+use crate::layout::PREFIX;
+use crate::store::RedisStore;
+
+/// Writers whose clocks are further from the server's than this are told.
+const SKEW: Duration = Duration::from_secs(1);
+
+/// A round trip that takes longer than this costs every decision of an SDK.
+const SLOW: Duration = Duration::from_millis(20);
+
+/// Scripts cannot ask for the time and write after it below this version.
+const OLDEST: (u32, u32) = (5, 0);
+
+/// Below this version, single fields are not swept: only users, whole.
+const SWEEPS: (u32, u32) = (6, 2);
+
+pub(crate) async fn diagnose(store: &RedisStore, call: Call, wait: u32) -> Vec<Finding> {
+    let began = Instant::now();
+    match ask(store, call, began).await {
+        Ok(seen) => {
+            let mut findings = Vec::new();
+            findings.extend(version(&seen.info));
+            findings.extend(eviction(&seen.info));
+            findings.extend(persistence(&seen.info, seen.save.as_deref()));
+            findings.extend(replicas(&seen.info, wait));
+            findings.extend(rights(&seen.refused));
+            findings.extend(skew(seen.skew));
+            findings.extend(latency(seen.round_trip));
+            findings
+        }
+        Err(error) => {
+            let mend = "see that the server answers and that this user may ask for INFO, then diagnose again";
+            vec![Finding::new("no-diagnosis", Severity::Problem, error.to_string(), mend)]
+        }
+    }
+}
+
+/// What the server answered.
+struct Seen {
+    info: Info,
+    /// Its `save` setting, if we may ask.
+    save: Option<String>,
+    /// Commands that we may not run.
+    refused: Vec<&'static str>,
+    skew: Option<Duration>,
+    round_trip: Duration,
+}
+
+/// The lines of INFO.
+struct Info(String);
+
+impl Info {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.get(name)?.parse().ok()
+    }
+}
+
+async fn ask(store: &RedisStore, call: Call, began: Instant) -> Result<Seen> {
+    store.admit(call)?;
+    let lane = store.long_lane();
+    let info = store.answer(lane, &redis::cmd("INFO"), call.deadline).await?;
+    let asked = Instant::now();
+    let time = store.answer(lane, &redis::cmd("TIME"), call.deadline).await;
+    let round_trip = asked.elapsed();
+    // By the caller's clock, at about the middle of the question.
+    let ours = Duration::from_millis(call.now.get()) + asked.duration_since(began) + round_trip / 2;
+    let skew = time.ok().and_then(|time| time_of(&time)).map(|theirs| theirs.abs_diff(ours));
+    let mut save = redis::cmd("CONFIG");
+    save.arg("GET").arg("save");
+    let save = store.answer(lane, &save, call.deadline).await.ok().and_then(|answer| second_text(&answer));
+    let trials = trials();
+    let commands = trials.iter().map(|(_, command)| command.clone()).collect();
+    let answers = store.answers(lane, commands, call.deadline).await;
+    let refused =
+        trials.iter().zip(&answers).filter(|(_, answer)| is_denied(answer)).map(|(trial, _)| trial.0);
+    Ok(Seen {
+        info: Info(text(&info).unwrap_or_default()),
+        save,
+        refused: refused.collect(),
+        skew,
+        round_trip,
+    })
+}
+
+/// Every command of ours, so that it changes nothing that anybody has.
+fn trials() -> Vec<(&'static str, redis::Cmd)> {
+    // Neither a namespace nor a user is ever empty.
+    let key = format!("{PREFIX}:");
+    let of = |name: &'static str, arguments: &[&str]| {
+        let mut command = redis::cmd(name);
+        command.arg(&key).arg(arguments);
+        (name, command)
+    };
+    let mut eval = redis::cmd("EVAL");
+    eval.arg("return 1").arg(1).arg(&key);
+    let mut evalsha = redis::cmd("EVALSHA");
+    evalsha.arg("0000000000000000000000000000000000000000").arg(1).arg(&key);
+    let mut scan = redis::cmd("SCAN");
+    scan.arg(0).arg("COUNT").arg(1);
+    vec![
+        ("EVAL", eval),
+        ("EVALSHA", evalsha),
+        of("HSET", &["trial", "1"]),
+        of("PEXPIRE", &["1000"]),
+        of("PTTL", &[]),
+        of("HGETALL", &[]),
+        of("HMGET", &["trial"]),
+        of("HRANDFIELD", &["1", "WITHVALUES"]),
+        of("PERSIST", &[]),
+        of("HDEL", &["trial"]),
+        of("UNLINK", &[]),
+        ("TIME", redis::cmd("TIME")),
+        ("SCAN", scan),
+    ]
+}
+
+fn is_denied(answer: &Result<Value>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind() == stickystore_core::ErrorKind::Denied)
+}
+
+fn version(info: &Info) -> Option<Finding> {
+    let version = info.get("redis_version")?;
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let parts = (parts.next()?, parts.next()?);
+    let evidence = format!("redis_version:{version}");
+    if parts < OLDEST {
+        let mend = "writes cannot work: use a server of version 6.2 or newer";
+        Some(Finding::new("version-too-old", Severity::Problem, evidence, mend))
+    } else if parts < SWEEPS {
+        let mend = "what expired goes only with its whole user: use a server of version 6.2 or newer";
+        Some(Finding::new("version-old", Severity::Note, evidence, mend))
+    } else {
+        None
+    }
+}
+
+fn eviction(info: &Info) -> Option<Finding> {
+    let policy = info.get("maxmemory_policy")?;
+    let limit = info.number("maxmemory")?;
+    let evidence = format!("maxmemory:{limit} maxmemory_policy:{policy}");
+    if limit == 0 || policy == "noeviction" {
+        return None;
+    }
+    let mend = "give the store a server of its own with maxmemory-policy noeviction: a user that is evicted is assigned anew";
+    Some(Finding::new("may-evict", Severity::Warning, evidence, mend))
+}
+
+fn persistence(info: &Info, save: Option<&str>) -> Option<Finding> {
+    let finding =
+        |name, severity, evidence: String, mend: &str| Some(Finding::new(name, severity, evidence, mend));
+    if info.get("aof_enabled")? == "1" {
+        return match info.get("aof_last_write_status") {
+            Some("err") => finding(
+                "persistence-fails",
+                Severity::Problem,
+                "aof_last_write_status:err".to_owned(),
+                "the server cannot write its log: see its disk",
+            ),
+            _ => None,
+        };
+    }
+    match save {
+        Some("") => finding(
+            "no-persistence",
+            Severity::Warning,
+            "aof_enabled:0 save:\"\"".to_owned(),
+            "a restart forgets every assignment: set appendonly yes",
+        ),
+        Some(save) => finding(
+            "persists-seldom",
+            Severity::Warning,
+            format!("aof_enabled:0 save:\"{save}\" (seconds and changes)"),
+            "a crash forgets the assignments since the last snapshot, and brings erased ones back: set appendonly yes",
+        ),
+        None => finding(
+            "persists-seldom",
+            Severity::Warning,
+            "aof_enabled:0; this user may not ask for the snapshots (CONFIG GET save)".to_owned(),
+            "a crash forgets at least the assignments since the last snapshot: set appendonly yes",
+        ),
+    }
+}
+
+fn replicas(info: &Info, wait: u32) -> Option<Finding> {
+    if info.get("role") == Some("slave") {
+        let mend = "open the store with the primary's address";
+        return Some(Finding::new("is-replica", Severity::Problem, "role:slave", mend));
+    }
+    let connected = info.number("connected_slaves")?;
+    let evidence = format!("connected_slaves:{connected}, wait={wait}");
+    if connected < u64::from(wait) {
+        let mend = "every write will be an unknown outcome: connect replicas or lower the option wait";
+        return Some(Finding::new("too-few-replicas", Severity::Problem, evidence, mend));
+    }
+    let mend = "a failover may forget the last writes: the option wait=1 narrows that";
+    (connected > 0 && wait == 0)
+        .then(|| Finding::new("replicas-without-wait", Severity::Note, evidence, mend))
+}
+
+fn rights(refused: &[&str]) -> Option<Finding> {
+    let mend = "allow this user these commands on the keys stickystore:*";
+    let evidence = || format!("refused: {}", refused.join(", "));
+    (!refused.is_empty()).then(|| Finding::new("rights-missing", Severity::Problem, evidence(), mend))
+}
+
+fn skew(skew: Option<Duration>) -> Option<Finding> {
+    let skew = skew.filter(|skew| *skew > SKEW)?;
+    let evidence = format!("the server's TIME is {} ms from ours", skew.as_millis());
+    let mend = "set the clocks: writers whose clocks differ disagree about what has expired";
+    Some(Finding::new("clock-skew", Severity::Warning, evidence, mend))
+}
+
+fn latency(round_trip: Duration) -> Option<Finding> {
+    let evidence = format!("one round trip took {} ms", round_trip.as_millis());
+    let mend = "every uncached lookup and save takes at least as long: move the server closer, or cache";
+    (round_trip > SLOW).then(|| Finding::new("slow", Severity::Note, evidence, mend))
+}
+
+fn time_of(answer: &Value) -> Option<Duration> {
+    let Value::Array(parts) = answer else { return None };
+    let [seconds, micros] = parts.as_slice() else { return None };
+    let seconds = Duration::from_secs(text(seconds)?.parse().ok()?);
+    Some(seconds + Duration::from_micros(text(micros)?.parse().ok()?))
+}
+
+fn second_text(answer: &Value) -> Option<String> {
+    match answer {
+        Value::Array(parts) => parts.get(1).and_then(text),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
+    }
+}

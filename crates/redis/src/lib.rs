@@ -1,0 +1,14 @@
+#![doc = include_str!("lib.md")]
+
+mod config;
+mod connection;
+mod diagnose;
+mod error;
+mod layout;
+mod scan;
+mod script;
+mod store;
+mod tls;
+
+pub use config::{CONNECT_TIMEOUT, Config, GRACE};
+pub use store::RedisStore;

@@ -1,0 +1,200 @@
+//! The scripts that write, what they are given, and what their answers mean. No I/O.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use redis::Value;
+use stickystore_core::decide::damaged;
+use stickystore_core::{
+    Call, Change, EpochCheck, Erase, Error, ErrorKind, Limits, Outcome, Result, UnixMillis, Write,
+};
+
+use crate::error;
+use crate::layout::{self, Field};
+
+/// Changes entries of one user.
+pub(crate) static WRITE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("script/head.lua"), include_str!("script/write.lua"))));
+
+/// Erases one user.
+pub(crate) static ERASE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("script/head.lua"), include_str!("script/erase.lua"))));
+
+/// A script and the name under which the server remembers it.
+#[derive(Debug)]
+pub(crate) struct Script {
+    text: &'static str,
+    hash: String,
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+    }
+}
+
+/// How a script is named in a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// By its hash, which the server may have forgotten.
+    Hash,
+    /// By its text, which the server remembers from then on.
+    Text,
+}
+
+/// One run of a script: for one user.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) key: String,
+    arguments: Vec<Cow<'a, str>>,
+}
+
+impl Run<'_> {
+    pub(crate) fn command(&self, script: &Script, naming: Naming) -> redis::Cmd {
+        let mut command = match naming {
+            Naming::Hash => redis::cmd("EVALSHA"),
+            Naming::Text => redis::cmd("EVAL"),
+        };
+        command.arg(if naming == Naming::Hash { &script.hash } else { script.text }).arg(1).arg(&self.key);
+        for argument in &self.arguments {
+            command.arg(argument.as_bytes());
+        }
+        command
+    }
+
+    /// About how much is sent.
+    pub(crate) fn bytes(&self) -> usize {
+        self.key.len() + self.arguments.iter().map(|argument| argument.len()).sum::<usize>()
+    }
+}
+
+/// What becomes of one [`Write`]: the answers that need no server.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    settled: Vec<Option<Result<Outcome>>>,
+    now: UnixMillis,
+}
+
+/// Settles what has expired or is too large; the rest is sent.
+pub(crate) fn plan(write: &Write, call: Call, grace: Duration, limits: Limits) -> (Plan, Option<Run<'_>>) {
+    let mut arguments = common(call, grace);
+    arguments.push(match write.epoch() {
+        EpochCheck::Ignore => "*".into(),
+        EpochCheck::Is(None) => "".into(),
+        EpochCheck::Is(Some(epoch)) => epoch.to_string().into(),
+    });
+    let changes = write.changes().iter();
+    let settled: Vec<_> = changes.map(|change| settle(change, call.now, limits, &mut arguments)).collect();
+    let is_sent = settled.iter().any(Option::is_none);
+    let run = is_sent.then(|| Run { key: layout::storage_key(write.subject()), arguments });
+    (Plan { settled, now: call.now }, run)
+}
+
+impl Plan {
+    /// All answers, with the server's to what was sent.
+    pub(crate) fn finish(self, answer: impl FnOnce() -> Result<Value>) -> Vec<Result<Outcome>> {
+        let Self { settled, now } = self;
+        let sent = settled.iter().filter(|settled| settled.is_none()).count();
+        let answers =
+            if sent == 0 { Ok(Vec::new()) } else { answer().and_then(|answer| outcomes(answer, sent, now)) };
+        let mut answers = answers.map(Vec::into_iter);
+        let mut next = || match &mut answers {
+            Ok(answers) => answers.next().unwrap_or_else(|| Err(error::odd_answer())),
+            Err(error) => Err(error.clone()),
+        };
+        settled.into_iter().map(|settled| settled.unwrap_or_else(&mut next)).collect()
+    }
+}
+
+/// What is sent for an erase.
+///
+/// # Errors
+/// The one of [`decide_erase`](stickystore_core::decide::decide_erase) for a mark that would have ended.
+pub(crate) fn erasing(erase: &Erase, call: Call, grace: Duration) -> Result<Run<'static>> {
+    stickystore_core::decide::decide_erase(erase, None, false, call.now)?;
+    let mut arguments = common(call, grace);
+    arguments.push(erase.epoch.to_string().into());
+    arguments.push(erase.mark_until.to_string().into());
+    Ok(Run { key: layout::storage_key(&erase.subject), arguments })
+}
+
+/// Whether something stood, from the script's answer.
+pub(crate) fn stood(answer: &Value) -> Result<bool> {
+    match answer {
+        Value::Int(stood) => Ok(*stood != 0),
+        _ => Err(error::odd_answer()),
+    }
+}
+
+fn common(call: Call, grace: Duration) -> Vec<Cow<'static, str>> {
+    let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX).min(UnixMillis::MAX.get());
+    vec![call.now.to_string().into(), grace.to_string().into()]
+}
+
+/// The answer to a change that needs no server; else its arguments.
+fn settle<'a>(
+    change: &'a Change,
+    now: UnixMillis,
+    limits: Limits,
+    arguments: &mut Vec<Cow<'a, str>>,
+) -> Option<Result<Outcome>> {
+    if let Some(entry) = change.entry() {
+        let (bytes, limit) = (entry.size_bytes(), limits.entry_bytes);
+        if bytes > limit {
+            let context = format!("an entry of {bytes} bytes; at most {limit} are kept");
+            return Some(Err(Error::new(ErrorKind::TooLarge, context)));
+        }
+        if !entry.is_live(now) {
+            return Some(Ok(Outcome::Expired));
+        }
+    }
+    let (op, read) = match change {
+        Change::Insert(..) => ("I", None),
+        Change::Put(..) => ("P", None),
+        Change::Replace(_, read, _) => ("R", Some(read)),
+        Change::Remove(_) => ("D", None),
+        Change::RemoveIf(_, read) => ("X", Some(read)),
+        _ => return Some(Err(Error::new(ErrorKind::Unsupported, "this store does not know this change"))),
+    };
+    arguments.push(op.into());
+    arguments.push(change.key().as_str().into());
+    if let Some(read) = read {
+        arguments.push(read.to_string().into());
+    }
+    if let Some(entry) = change.entry() {
+        arguments.push(layout::encode_head(entry).into());
+        arguments.push(entry.value.as_str().into());
+    }
+    None
+}
+
+fn outcomes(answer: Value, count: usize, now: UnixMillis) -> Result<Vec<Result<Outcome>>> {
+    match answer {
+        Value::Array(answers) if answers.len() == count => {
+            Ok(answers.into_iter().map(|answer| outcome(answer, now)).collect())
+        }
+        _ => Err(error::odd_answer()),
+    }
+}
+
+/// What the script answers to one change.
+fn outcome(answer: Value, now: UnixMillis) -> Result<Outcome> {
+    match answer {
+        Value::Int(1) => Ok(Outcome::Inserted),
+        Value::Int(2) => Ok(Outcome::Written),
+        Value::Int(3) => Ok(Outcome::Replaced),
+        Value::Int(4) => Ok(Outcome::Unchanged),
+        Value::Int(5) => Ok(Outcome::Removed),
+        Value::Int(6) => Ok(Outcome::WasAbsent),
+        Value::Int(7) => Ok(Outcome::Gone),
+        Value::Int(8) => Ok(Outcome::Erased),
+        Value::Int(9) => Err(damaged()),
+        Value::BulkString(text) => match layout::decode(&text, now) {
+            Field::Live(entry) => Ok(Outcome::Kept(entry)),
+            // Its head is whole, the rest is not.
+            Field::Ended | Field::Damaged(_) => Err(damaged()),
+        },
+        _ => Err(error::odd_answer()),
+    }
+}

@@ -1,0 +1,47 @@
+-- stickystore, layout version 1: what both scripts know of a stored text.
+-- A text begins "1 <11 characters of base64url> <milliseconds>"; nothing after that is ever decoded here.
+local HEAD = '^1 ([%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][AEIMQUYcgkosw048]) (%d+)()'
+
+-- Its name (a revision or an epoch), its time as a number, and where the rest begins; nothing if it is damaged.
+local function head(text)
+  local name, digits, rest = string.match(text, HEAD)
+  if not name or #digits > 16 or (#digits > 1 and string.byte(digits) == 48) then return nil end
+  local time = tonumber(digits)
+  if time > 9007199254740991 then return nil end
+  return name, time, rest
+end
+
+-- An entry's revision, expiry (0 is never), and where extra and value begin; nothing if it is damaged.
+local function entry(text)
+  local revision, expiry, rest = head(text)
+  if not revision or string.byte(text, rest) ~= 32 then return nil end
+  return revision, expiry, rest + 1
+end
+
+-- A mark's epoch and end; nothing if it is damaged.
+local function mark(text)
+  local epoch, ends, rest = head(text)
+  if not epoch or rest ~= #text + 1 or ends == 0 then return nil end
+  return epoch, ends
+end
+
+local function whole(number) return string.format('%.0f', number) end
+
+-- The error of a command, by name where it is a right that is missing: servers differ in what they say.
+local function failed(reply, name)
+  if type(reply) ~= 'table' or not reply.err then return nil end
+  if string.find(reply.err, "can't run this command", 1, true) then
+    return "NOPERM this user has no permissions to run the '" .. name .. "' command"
+  end
+  return reply.err
+end
+
+-- Runs the commands in order. What fails first has changed nothing; what fails later has.
+local function run(commands)
+  for i, command in ipairs(commands) do
+    local err = failed(redis.pcall(unpack(command)), command[1])
+    if err then return {err = i == 1 and err or 'HALFWRITTEN ' .. err} end
+  end
+end
+
+local key, now, grace = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])

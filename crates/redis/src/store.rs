@@ -1,0 +1,474 @@
+//! The store: calls in, commands out in chunks, answers back.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use redis::{Pipeline, Value};
+use stickystore_core::decide::not_ours;
+use stickystore_core::{
+    AsyncScan, AsyncStore, Call, Damage, Damaged, Effect, Erase, Error, ErrorKind, Eviction, Finding, Key,
+    Keys, Loss, Operation, Outcome, Profile, Read, Result, Scope, Sharing, StoreInfo, UnixMillis, Write,
+    async_trait,
+};
+
+use crate::config::Config;
+use crate::connection::{Connector, Lane};
+use crate::diagnose;
+use crate::error::{self, SCHEME, at};
+use crate::layout::{self, Field, MARK_FIELD};
+use crate::script::{self, Naming, Run, Script};
+
+/// The most commands that are sent together: enough that round trips do not count, few enough that an answer is never
+/// far away.
+const CHUNK_COMMANDS: usize = 128;
+
+/// The most bytes that are sent together, beyond the first command.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Calls with more items, or more bytes, than this take the connection for batches: behind them, single calls would wait.
+const SINGLE_ITEMS: usize = 16;
+const SINGLE_BYTES: usize = 64 << 10;
+
+/// How long WAIT may hold the connection, whatever the deadline says.
+const WAIT_AT_MOST: Duration = Duration::from_secs(1);
+
+/// What WAIT leaves of the time to the deadline, so that its own answer arrives: servers look at what waits only every
+/// 100 ms.
+const WAIT_MARGIN: Duration = Duration::from_millis(150);
+
+/// Keeps entries in Redis. Clones share the connections.
+///
+/// It connects when it is first used and again whenever it has to; two connections at most, one for single calls and one
+/// for batches. It needs a tokio runtime with I/O and time.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Shared>);
+
+struct Shared {
+    info: StoreInfo,
+    wait: u32,
+    grace: Duration,
+    singles: Arc<Lane>,
+    batches: Arc<Lane>,
+    closed: AtomicBool,
+    process: u32,
+}
+
+impl RedisStore {
+    /// A store that connects when it is first used.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if certificates or the host's name are not usable.
+    pub fn new(config: &Config) -> Result<Self> {
+        let open = at(Operation::Open);
+        let connector = Connector::new(config).map_err(&open)?;
+        let info = StoreInfo::new(SCHEME)
+            .survives(&[Loss::ProcessExit], "beyond that, what the server's AOF, RDB and replicas keep")
+            .winner(Scope::Primary)
+            .sharing(Sharing::Network)
+            .eviction(Eviction::WholeUsers)
+            .limits(config.limits);
+        Ok(Self(Arc::new(Shared {
+            info,
+            wait: config.wait,
+            grace: config.grace,
+            singles: Lane::new(connector.clone()),
+            batches: Lane::new(connector),
+            closed: AtomicBool::new(false),
+            process: std::process::id(),
+        })))
+    }
+
+    /// A store that has reached its server once.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and those of a `ping`.
+    pub async fn connect(config: &Config, call: Call) -> Result<Self> {
+        let store = Self::new(config)?;
+        store
+            .answer(store.lane(1, 0), &redis::cmd("PING"), call.deadline)
+            .await
+            .map_err(at(Operation::Open))?;
+        Ok(store)
+    }
+
+    /// The key of this user's hash, for programs that read along.
+    pub fn storage_key(subject: &stickystore_core::Subject) -> String {
+        layout::storage_key(subject)
+    }
+
+    /// The checks that come before every call.
+    pub(crate) fn admit(&self, call: Call) -> Result<()> {
+        let fail = |kind, context: &str| Err(Error::new(kind, context).with_effect(Effect::NotApplied));
+        if self.0.closed.load(Ordering::Acquire) {
+            return fail(ErrorKind::Closed, "this store was closed");
+        }
+        if self.0.process != std::process::id() {
+            // The sockets are the parent's: what is read here would be missing there.
+            return fail(
+                ErrorKind::Forked,
+                "this handle belongs to the parent process; open the store again",
+            );
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
+            return fail(ErrorKind::Config, "this store works only inside a tokio runtime");
+        }
+        if call.remaining().is_zero() {
+            return fail(ErrorKind::Timeout, "the deadline had passed before the call");
+        }
+        Ok(())
+    }
+
+    /// The connection for a call with so many items and bytes.
+    fn lane(&self, items: usize, bytes: usize) -> &Arc<Lane> {
+        let is_single = items <= SINGLE_ITEMS && bytes <= SINGLE_BYTES;
+        if is_single { &self.0.singles } else { &self.0.batches }
+    }
+
+    /// The connection for what takes long.
+    pub(crate) fn long_lane(&self) -> &Arc<Lane> {
+        &self.0.batches
+    }
+
+    /// One command, one answer.
+    pub(crate) async fn answer(
+        &self,
+        lane: &Arc<Lane>,
+        command: &redis::Cmd,
+        deadline: Instant,
+    ) -> Result<Value> {
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.add_command(command.clone());
+        let mut answers = lane.send(&pipeline, deadline).await?.into_iter();
+        match (answers.next(), answers.next()) {
+            (Some(Value::ServerError(error)), None) => Err(error::refused(&error)),
+            (Some(answer), None) => Ok(answer),
+            _ => Err(error::odd_answer()),
+        }
+    }
+
+    /// Sends commands in chunks, one chunk after the other; an answer for each. After a chunk that got none, the
+    /// remaining ones are not sent.
+    pub(crate) async fn answers(
+        &self,
+        lane: &Arc<Lane>,
+        commands: Vec<redis::Cmd>,
+        deadline: Instant,
+    ) -> Vec<Result<Value>> {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut failed = None;
+        let mut commands = commands.into_iter();
+        while commands.len() > 0 {
+            let mut pipeline = Pipeline::new();
+            for command in commands.by_ref().take(CHUNK_COMMANDS) {
+                pipeline.add_command(command);
+            }
+            let chunk = send(lane, &pipeline, &mut failed, deadline).await;
+            answers.extend(chunk.into_iter().map(checked));
+        }
+        answers
+    }
+
+    /// Runs the script for each of these, in order; an answer for each.
+    async fn run(&self, script: &Script, runs: &[Run<'_>], deadline: Instant) -> Vec<Result<Value>> {
+        let bytes = runs.iter().map(Run::bytes).sum();
+        let lane = self.lane(runs.len(), bytes);
+        let mut answers = Vec::with_capacity(runs.len());
+        let mut failed = None;
+        for chunk in chunks(runs) {
+            let runs = runs.get(chunk).unwrap_or_default();
+            answers.extend(self.run_chunk(lane, script, runs, &mut failed, deadline).await);
+        }
+        answers
+    }
+
+    /// Runs the script for some at once. Those to which the server said that it had forgotten the script are sent again
+    /// with its text: they certainly did nothing.
+    async fn run_chunk(
+        &self,
+        lane: &Arc<Lane>,
+        script: &Script,
+        runs: &[Run<'_>],
+        failed: &mut Option<Error>,
+        deadline: Instant,
+    ) -> Vec<Result<Value>> {
+        let all: Vec<_> = runs.iter().collect();
+        // Of many, the first brings the text: it is small beside them. And waiting for replicas twice would take too long.
+        let first = if runs.len() > 1 || self.0.wait > 0 { Naming::Text } else { Naming::Hash };
+        let mut answers = self.send_runs(lane, script, &all, first, failed, deadline).await;
+        let mut forgotten: Vec<_> =
+            answers.iter_mut().zip(runs).filter(|(answer, _)| is_forgotten(answer)).collect();
+        if !forgotten.is_empty() {
+            let again: Vec<_> = forgotten.iter().map(|(_, run)| *run).collect();
+            let second = self.send_runs(lane, script, &again, Naming::Text, failed, deadline).await;
+            for ((place, _), answer) in forgotten.iter_mut().zip(second) {
+                **place = answer;
+            }
+        }
+        answers.into_iter().map(checked).collect()
+    }
+
+    /// Server errors are still values here.
+    async fn send_runs(
+        &self,
+        lane: &Arc<Lane>,
+        script: &Script,
+        runs: &[&Run<'_>],
+        first: Naming,
+        failed: &mut Option<Error>,
+        deadline: Instant,
+    ) -> Vec<Result<Value>> {
+        let mut pipeline = Pipeline::new();
+        for (run, naming) in runs.iter().zip(std::iter::once(first).chain(std::iter::repeat(Naming::Hash))) {
+            pipeline.add_command(run.command(script, naming));
+        }
+        if self.0.wait > 0 {
+            let time = deadline.saturating_duration_since(Instant::now()).saturating_sub(WAIT_MARGIN);
+            // Zero would wait for ever.
+            let millis = time.min(WAIT_AT_MOST).as_millis().max(1);
+            pipeline.cmd("WAIT").arg(self.0.wait).arg(u64::try_from(millis).unwrap_or(1));
+        }
+        let mut answers = send(lane, &pipeline, failed, deadline).await;
+        if self.0.wait > 0
+            && let Some(unmet) = self.unmet(answers.pop())
+        {
+            for answer in answers.iter_mut().filter(|answer| is_done(answer)) {
+                *answer = Err(unmet.clone());
+            }
+        }
+        answers
+    }
+
+    /// What is wrong with this answer to WAIT.
+    fn unmet(&self, answer: Option<Result<Value>>) -> Option<Error> {
+        match answer {
+            Some(Ok(Value::Int(confirmed))) if confirmed >= i64::from(self.0.wait) => None,
+            Some(Ok(Value::Int(confirmed))) => Some(error::unmet_wait(confirmed, self.0.wait)),
+            Some(Ok(Value::ServerError(error))) => Some(error::refused(&error).with_effect(Effect::Unknown)),
+            Some(Err(error)) => Some(error),
+            Some(Ok(_)) | None => Some(error::odd_answer()),
+        }
+    }
+}
+
+#[async_trait]
+impl AsyncStore for RedisStore {
+    fn info(&self) -> &StoreInfo {
+        &self.0.info
+    }
+
+    async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
+        let at = at(Operation::Read);
+        if let Err(error) = self.admit(call) {
+            return vec![Err(at(error)); reads.len()];
+        }
+        let lane = self.lane(reads.len(), 0);
+        let answers = self.answers(lane, reads.iter().map(reading).collect(), call.deadline).await;
+        let profile = |(read, answer): (&Read, Result<Value>)| profile(&read.keys, &answer?, call.now);
+        reads.iter().zip(answers).map(|item| profile(item).map_err(&at)).collect()
+    }
+
+    async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
+        let at = at(Operation::Write);
+        if let Err(error) = self.admit(call) {
+            let error = at(error);
+            return writes.iter().map(|write| vec![Err(error.clone()); write.changes().len()]).collect();
+        }
+        let limits = self.0.info.limits;
+        let plan = |write| script::plan(write, call, self.0.grace, limits);
+        let (plans, runs): (Vec<_>, Vec<_>) = writes.iter().map(plan).unzip();
+        let runs: Vec<_> = runs.into_iter().flatten().collect();
+        let mut answers = self.run(&script::WRITE, &runs, call.deadline).await.into_iter();
+        let mut answer = || answers.next().unwrap_or_else(|| Err(error::odd_answer()));
+        let outcomes = plans.into_iter().map(|plan| plan.finish(&mut answer));
+        outcomes.map(|outcomes| outcomes.into_iter().map(|outcome| outcome.map_err(&at)).collect()).collect()
+    }
+
+    async fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
+        let at = at(Operation::Erase);
+        if let Err(error) = self.admit(call) {
+            return vec![Err(at(error)); erases.len()];
+        }
+        let plans: Vec<_> = erases.iter().map(|erase| script::erasing(erase, call, self.0.grace)).collect();
+        let (mut runs, mut refused) = (Vec::new(), Vec::new());
+        for plan in plans {
+            match plan {
+                Ok(run) => {
+                    runs.push(run);
+                    refused.push(None);
+                }
+                Err(error) => refused.push(Some(error)),
+            }
+        }
+        let mut answers = self.run(&script::ERASE, &runs, call.deadline).await.into_iter();
+        let mut answer = || {
+            answers
+                .next()
+                .unwrap_or_else(|| Err(error::odd_answer()))
+                .and_then(|answer| script::stood(&answer))
+        };
+        let refused = refused.into_iter();
+        refused.map(|refused| refused.map_or_else(&mut answer, Err).map_err(&at)).collect()
+    }
+
+    async fn ping(&self, call: Call) -> Result<()> {
+        let ping = async {
+            self.admit(call)?;
+            self.answer(&self.0.singles, &redis::cmd("PING"), call.deadline).await
+        };
+        ping.await.map(|_| ()).map_err(at(Operation::Ping))
+    }
+
+    async fn close(&self, _call: Call) -> Result<()> {
+        self.0.closed.store(true, Ordering::Release);
+        // A forked child must not say goodbye over its parent's sockets.
+        if self.0.process == std::process::id() {
+            self.0.singles.disconnect();
+            self.0.batches.disconnect();
+        }
+        Ok(())
+    }
+
+    async fn diagnose(&self, call: Call) -> Vec<Finding> {
+        diagnose::diagnose(self, call, self.0.wait).await
+    }
+
+    fn scan(&self) -> Option<&dyn AsyncScan> {
+        Some(self)
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").finish_non_exhaustive()
+    }
+}
+
+/// Sends these together; an answer for each, where a server's error is still a value. Once something has failed, the rest
+/// of the call is not sent.
+async fn send(
+    lane: &Arc<Lane>,
+    pipeline: &Pipeline,
+    failed: &mut Option<Error>,
+    deadline: Instant,
+) -> Vec<Result<Value>> {
+    if let Some(failed) = failed {
+        return vec![Err(failed.clone().with_effect(Effect::NotApplied)); pipeline.len()];
+    }
+    let error = match lane.send(pipeline, deadline).await {
+        Ok(answers) if answers.len() == pipeline.len() => return answers.into_iter().map(Ok).collect(),
+        Ok(_) => error::odd_answer(),
+        Err(error) => error,
+    };
+    *failed = Some(error.clone());
+    vec![Err(error); pipeline.len()]
+}
+
+/// A server's error becomes one.
+fn checked(answer: Result<Value>) -> Result<Value> {
+    match answer {
+        Ok(Value::ServerError(error)) => Err(error::refused(&error)),
+        answer => answer,
+    }
+}
+
+fn is_done(answer: &Result<Value>) -> bool {
+    answer.as_ref().is_ok_and(|answer| !matches!(answer, Value::ServerError(_)))
+}
+
+fn is_forgotten(answer: &Result<Value>) -> bool {
+    matches!(answer, Ok(Value::ServerError(error)) if error.code() == "NOSCRIPT")
+}
+
+/// Which of these go together: neither too many nor too large, and no user twice, so that what is sent a second time
+/// cannot overtake what was asked for before it.
+fn chunks(runs: &[Run<'_>]) -> Vec<Range<usize>> {
+    let mut chunks = Vec::new();
+    let (mut start, mut bytes, mut users) = (0, 0, HashSet::new());
+    for (i, run) in runs.iter().enumerate() {
+        let is_full = i - start >= CHUNK_COMMANDS || bytes + run.bytes() > CHUNK_BYTES;
+        if i > start && (is_full || users.contains(&run.key)) {
+            chunks.push(start..i);
+            (start, bytes) = (i, 0);
+            users.clear();
+        }
+        bytes += run.bytes();
+        users.insert(&run.key);
+    }
+    if start < runs.len() {
+        chunks.push(start..runs.len());
+    }
+    chunks
+}
+
+fn reading(read: &Read) -> redis::Cmd {
+    let key = layout::storage_key(&read.subject);
+    match &read.keys {
+        Keys::Only(keys) => {
+            let mut command = redis::cmd("HMGET");
+            command.arg(key).arg(MARK_FIELD);
+            for key in keys {
+                command.arg(key.as_str());
+            }
+            command
+        }
+        _ => {
+            let mut command = redis::cmd("HGETALL");
+            command.arg(key);
+            command
+        }
+    }
+}
+
+fn profile(keys: &Keys, answer: &Value, now: UnixMillis) -> Result<Profile> {
+    match keys {
+        Keys::Only(keys) => {
+            let Value::Array(answer) = answer else { return Err(error::odd_answer()) };
+            let names = std::iter::once(MARK_FIELD).chain(keys.iter().map(Key::as_str));
+            if answer.len() != keys.len() + 1 {
+                return Err(error::odd_answer());
+            }
+            decode(names.map(str::as_bytes).zip(answer), now)
+        }
+        _ => whole_profile(answer, now),
+    }
+}
+
+/// A profile from the answer to HGETALL: names and texts in turn.
+pub(crate) fn whole_profile(answer: &Value, now: UnixMillis) -> Result<Profile> {
+    let Value::Array(answer) = answer else { return Err(error::odd_answer()) };
+    let named = answer.as_chunks::<2>().0.iter().filter_map(|[name, text]| match name {
+        Value::BulkString(name) => Some((name.as_slice(), text)),
+        _ => None,
+    });
+    decode(named, now)
+}
+
+/// A profile from fields with their names.
+fn decode<'a>(fields: impl Iterator<Item = (&'a [u8], &'a Value)>, now: UnixMillis) -> Result<Profile> {
+    let (mut epoch, mut entries, mut damaged) = (None, Vec::new(), Vec::new());
+    for (name, text) in fields {
+        let text = match text {
+            Value::BulkString(text) => text,
+            Value::Nil => continue,
+            _ => return Err(error::odd_answer()),
+        };
+        if name.is_empty() {
+            let mark = layout::decode_mark(text).ok_or_else(not_ours)?;
+            epoch = mark.is_live(now).then_some(mark.epoch);
+            continue;
+        }
+        // A name that no key of ours can have is told apart as well as it can be.
+        let key = Key::new(String::from_utf8_lossy(name)).or_else(|_| Key::new("?"))?;
+        match layout::decode(text, now) {
+            Field::Live(entry) if key.as_str().as_bytes() == name => entries.push((key, entry)),
+            Field::Live(_) => damaged.push(Damaged { key, damage: Damage::new("has a name that is no key") }),
+            Field::Ended => {}
+            Field::Damaged(damage) => damaged.push(Damaged { key, damage }),
+        }
+    }
+    Ok(Profile::new(epoch, entries, damaged, now))
+}

@@ -1,0 +1,106 @@
+//! Real servers on demand: each with a free port and a folder of its own, gone with its handle.
+//!
+//! A server that is not installed is a skip that says so, or a failure where `STICKYSTORE_REQUIRE` names it.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+pub mod redis;
+
+/// Names the servers that have to be there, separated by commas.
+const REQUIRE: &str = "STICKYSTORE_REQUIRE";
+
+/// How long a server may take until it is ready: much longer than it does.
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// Why there is no server.
+#[derive(Debug, Clone)]
+pub struct Missing(pub String);
+
+impl Missing {
+    /// This server is not installed.
+    ///
+    /// # Panics
+    /// If it is required.
+    fn of(name: &str, program: &str) -> Self {
+        let why = format!("{program} is not installed");
+        let required = std::env::var(REQUIRE).unwrap_or_default();
+        assert!(
+            !required.split(',').any(|required| required.trim() == name),
+            "{REQUIRE} names {name}: {why}"
+        );
+        Self(why)
+    }
+}
+
+/// A folder that is removed with its handle.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A new one.
+    pub fn new(name: &str) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("stickystore-{name}-{}-{next}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is only left over.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A process that ends with its handle.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Process {
+    /// Starts it and waits until it is ready; nothing if it ended before.
+    fn start(mut command: Command, mut is_ready: impl FnMut() -> bool) -> io::Result<Option<Self>> {
+        let mut process = Self(command.spawn()?);
+        let until = Instant::now() + STARTS_WITHIN;
+        while !is_ready() {
+            if process.0.try_wait()?.is_some() {
+                return Ok(None);
+            }
+            assert!(Instant::now() < until, "the server is not ready within {STARTS_WITHIN:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(Some(process))
+    }
+
+    /// Sends it a signal by its name.
+    fn signal(&self, name: &str) {
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.0.id().to_string()).status().unwrap();
+        assert!(sent.success(), "the signal {name} can be sent");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,163 @@
+//! TLS: own authorities, client certificates, and certificates that are wrong in different ways.
+
+use std::fs;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use stickystore_core::{AsyncStore as _, AsyncStoreExt as _, Effect, ErrorKind, Result};
+use stickystore_integration_tests::server::Folder;
+use stickystore_integration_tests::server::redis::Redis;
+use stickystore_redis::{Config, RedisStore};
+
+use crate::bench::{call, entry, key, server, user};
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate with its key, both in PEM.
+struct Issued {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Issued {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        Issued { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+}
+
+/// A server with this certificate; its plain port answers too.
+struct Secure {
+    port: u16,
+    folder: Folder,
+    _server: Redis,
+}
+
+impl Secure {
+    fn start(authority: &Authority, own: &Issued, clients: &str) -> Option<Self> {
+        let folder = Folder::new("tls");
+        let file = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            path.display().to_string()
+        };
+        let (ca, cert) = (file("ca.pem", &authority.pem()), file("cert.pem", &own.certificate));
+        let key = file("key.pem", &own.key);
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let tls_port = port.to_string();
+        let options = [
+            "--tls-port",
+            &tls_port,
+            "--tls-ca-cert-file",
+            &ca,
+            "--tls-cert-file",
+            &cert,
+            "--tls-key-file",
+            &key,
+            "--tls-auth-clients",
+            clients,
+        ];
+        let server = server(&options)?;
+        Some(Self { port, folder, _server: server })
+    }
+
+    fn url(&self) -> String {
+        format!("rediss://localhost:{}", self.port)
+    }
+}
+
+async fn works(config: Config) -> Result<()> {
+    let (store, subject) = (RedisStore::new(&config)?, user("ann"));
+    store.put(call(), &subject, key("k"), entry("v")).await?;
+    assert_eq!(store.load(call(), &subject).await?.len(), 1);
+    Ok(())
+}
+
+fn with_ca(secure: &Secure, authority: &Authority) -> Config {
+    Config::from_url(&secure.url()).unwrap().with_ca(authority.pem())
+}
+
+#[tokio::test]
+async fn an_own_authority_is_trusted_and_from_a_file_too() {
+    let authority = Authority::new("ours");
+    let own = authority.issue("localhost", |_| {});
+    let Some(secure) = Secure::start(&authority, &own, "no") else { return };
+    works(with_ca(&secure, &authority)).await.unwrap();
+    let file = secure.folder.path().join("ca.pem");
+    works(Config::from_url(&format!("{}?ca={}", secure.url(), file.display())).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn certificates_that_are_wrong_in_different_ways_are_told_apart() {
+    let (authority, stranger) = (Authority::new("ours"), Authority::new("a stranger's"));
+    let expired = authority.issue("localhost", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let other = authority.issue("example.org", |_| {});
+    let foreign = stranger.issue("localhost", |_| {});
+    let forged = Authority::new("ours").issue("localhost", |_| {});
+    let wrong =
+        [(expired, "expired"), (other, "another name"), (foreign, "not trusted"), (forged, "not trusted")];
+    for (own, says) in wrong {
+        let Some(secure) = Secure::start(&authority, &own, "no") else { return };
+        let error = works(with_ca(&secure, &authority)).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Config, Effect::NotApplied), "{error}");
+        assert!(error.context().contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_platforms_authorities_do_not_trust_ours() {
+    let authority = Authority::new("ours");
+    let own = authority.issue("localhost", |_| {});
+    let Some(secure) = Secure::start(&authority, &own, "no") else { return };
+    let error = works(Config::from_url(&secure.url()).unwrap()).await.unwrap_err();
+    // A machine without any authorities says so instead.
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_opens_what_is_closed_without() {
+    let authority = Authority::new("ours");
+    let own = authority.issue("localhost", |_| {});
+    let Some(secure) = Secure::start(&authority, &own, "yes") else { return };
+    let client = authority.issue("client", |_| {});
+    let config = with_ca(&secure, &authority);
+    works(config.clone().with_identity(client.certificate.clone(), client.key.clone())).await.unwrap();
+    let error = works(config.clone()).await.unwrap_err();
+    // The server's reason is lost where its reset overtakes it.
+    let kinds = [ErrorKind::Denied, ErrorKind::Unavailable];
+    assert!(kinds.contains(&error.kind()) && error.effect() == Effect::NotApplied, "{error}");
+    let (cert, key) = (secure.folder.path().join("c.pem"), secure.folder.path().join("k.pem"));
+    fs::write(&cert, &client.certificate).unwrap();
+    fs::write(&key, &client.key).unwrap();
+    let ca = secure.folder.path().join("ca.pem");
+    let url = format!("{}?ca={}&cert={}&key={}", secure.url(), ca.display(), cert.display(), key.display());
+    works(Config::from_url(&url).unwrap()).await.unwrap();
+    let mismatch = config.with_identity(client.certificate, own.key);
+    assert_eq!(RedisStore::new(&mismatch).unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_plain_port_is_told_from_a_tls_port() {
+    let Some(server) = server(&[]) else { return };
+    let config =
+        Config::from_url(&format!("rediss://localhost:{}?connect_timeout=500ms", server.port())).unwrap();
+    let store = RedisStore::new(&config.with_ca(Authority::new("ours").pem())).unwrap();
+    let error = store.ping(call()).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error}");
+}
