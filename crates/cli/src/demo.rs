@@ -9,8 +9,8 @@ use stickystore_core::{Namespace, Store};
 use stickystore_services::Settings;
 use stickystore_services::optimizely::{UserProfile, UserProfileService};
 
-use crate::Answer;
 use crate::bucketing::{Experiment, TRAFFIC};
+use crate::{Answer, PATIENCE, say};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -45,14 +45,11 @@ struct Figures {
 }
 
 pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
-    let settings = Settings::new(Namespace::new("demo")?);
+    let settings = Settings::new(Namespace::new("demo")?).with_deadline(PATIENCE);
     let service = UserProfileService::new(MemoryStore::new(), settings);
     let figures = measure(&service, options.users)?;
-    if options.json {
-        println!("{}", serde_json::to_string(&figures)?);
-    } else {
-        print(&figures);
-    }
+    let found = if options.json { serde_json::to_string(&figures)? + "\n" } else { in_words(&figures) };
+    say(&found)?;
     let kept = figures.flipped_with_store == 0 && figures.flipped_after_reassignment == 0;
     Ok(if kept { Answer::Yes } else { Answer::No })
 }
@@ -109,27 +106,30 @@ fn expected_share() -> f64 {
     (0..TRAFFIC).filter(flips).count() as f64 / f64::from(TRAFFIC)
 }
 
-fn print(figures: &Figures) {
-    println!("An experiment with {} users; then its traffic is re-allocated:", figures.users);
-    println!();
+fn in_words(figures: &Figures) -> String {
     let mut names: Vec<_> = BEFORE.allocation.iter().map(|(id, _)| *id).collect();
     names.extend(AFTER.allocation.iter().map(|(id, _)| *id).filter(|id| !BEFORE.knows(id)));
-    for name in names {
-        println!("  {name:<7} {:>6} -> {:>6}", share(&BEFORE, name), share(&AFTER, name));
-    }
-    println!();
-    println!("Users whose variation still exists, but who now see another one:");
-    println!();
-    println!(
-        "  without a store   {:>6}   (expected: {:.0})",
-        figures.flipped_without_store, figures.expected_without_store
-    );
-    println!("  with stickystore  {:>6}", figures.flipped_with_store);
-    println!();
-    println!(
-        "The {} users of the dropped variation were given another, and {} of them were moved again.",
-        figures.reassigned_with_store, figures.flipped_after_reassignment
-    );
+    let change =
+        |name: &&str| format!("  {name:<7} {:>6} -> {:>6}\n", share(&BEFORE, name), share(&AFTER, name));
+    let changes: String = names.iter().map(change).collect();
+    format!(
+        "An experiment with {} users; then its traffic is re-allocated:
+
+{changes}
+Users whose variation still exists, but who now see another one:
+
+  without a store   {:>6}   (expected: {:.0})
+  with stickystore  {:>6}
+
+The {} users of the dropped variation were given another, and {} of them were moved again.
+",
+        figures.users,
+        figures.flipped_without_store,
+        figures.expected_without_store,
+        figures.flipped_with_store,
+        figures.reassigned_with_store,
+        figures.flipped_after_reassignment
+    )
 }
 
 /// How much of the traffic a variation has, in words.

@@ -3,7 +3,9 @@
 //! Exit codes: 0 all is well; 1 the answer is no (something flipped, or differs from the recording); 2 the arguments
 //! or the input are wrong.
 
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -32,10 +34,22 @@ enum Verb {
     Replay(replay::Options),
 }
 
+/// How long a lookup or a save may take here: nobody's page waits for it, and a busy machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What a verb found; the exit code.
 enum Answer {
     Yes,
     No,
+}
+
+/// Prints what was found. Whoever reads it may stop reading, as `head` does.
+fn say(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        said => said,
+    }
 }
 
 fn main() -> ExitCode {

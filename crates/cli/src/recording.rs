@@ -48,7 +48,7 @@ impl std::fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 impl Recording {
-    /// Reads a file: one row of kind `meta`, and rows of kind `call`; the other kinds are not calls.
+    /// Reads a file: one row of kind `meta`, and rows of kind `call`; the other known kinds are no calls.
     pub(crate) fn open(file: &Path) -> Result<Self, Unusable> {
         #[derive(Deserialize)]
         struct Row {
@@ -63,7 +63,13 @@ impl Recording {
             match row.kind.as_str() {
                 "meta" => recording.sdk = row.sdk.unwrap_or_default(),
                 "call" => recording.calls.push(serde_json::from_str(text).map_err(unusable)?),
-                _ => {}
+                "malformed" | "observation" | "pair" => {}
+                other => {
+                    let what = format!(
+                        "line {line}: a row of kind {other:?}; known are meta, call, malformed, observation, pair"
+                    );
+                    return Err(Unusable::new(file, what));
+                }
             }
         }
         if recording.sdk.is_empty() {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -126,6 +126,9 @@ fn what_cannot_be_replayed_is_named_and_nothing_is_guessed() {
     let broken =
         Scratch::new("broken.jsonl", "{\"kind\":\"meta\",\"sdk\":\"optimizely-x\"}\n{\"kind\":\"call\"}\n");
     let other = Scratch::new("other.jsonl", "{\"kind\":\"meta\",\"sdk\":\"vwo-node\"}\n");
+    let meta = "{\"kind\":\"meta\",\"sdk\":\"optimizely-x\"}\n";
+    let nothing = Scratch::new("nothing.jsonl", meta);
+    let kind = Scratch::new("kind.jsonl", &format!("{meta}{{\"kind\":\"cal\"}}\n"));
     let verb = "{\"kind\":\"call\",\"seq\":7,\"scenario\":\"s\",\"method\":\"delete\",\"args\":[\"u\"],\"ret\":null}";
     let verb =
         Scratch::new("verb.jsonl", &format!("{{\"kind\":\"meta\",\"sdk\":\"optimizely-x\"}}\n{verb}\n"));
@@ -134,12 +137,22 @@ fn what_cannot_be_replayed_is_named_and_nothing_is_guessed() {
         (empty.path(), "no row of kind \"meta\""),
         (broken.path(), "line 2: missing field `seq`"),
         (other.path(), "is of vwo-node"),
+        (nothing.path(), "has no row of kind \"call\""),
+        (kind.path(), "line 2: a row of kind \"cal\""),
         (verb.path(), "call 7: its method is \"delete\", not lookup or save"),
     ] {
         let output = stickystore(&["replay", file]);
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output.stderr).contains(says), "{}", text(&output.stderr));
     }
+}
+
+#[test]
+fn whoever_stops_reading_ends_it_quietly() {
+    let command = Command::new(env!("CARGO_BIN_EXE_stickystore")).arg("demo").stdout(Stdio::piped()).spawn();
+    let mut command = command.unwrap();
+    drop(command.stdout.take());
+    assert_eq!(command.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -11,7 +11,8 @@
 //! | was not read | an insert, unless something stands there, or the user was erased since |
 //! | was read, is not in the map | nothing: it left the datafile, or the SDK dropped it |
 //!
-//! What proves a read is the receipt, one more entry of the map under `stickystore`.
+//! What proves a read is the receipt, one more entry of the map under `stickystore`. An entry comes back *as it was* if
+//! its variation does: members beside it, which Java's SDK drops and no SDK changes, are not compared.
 
 use stickystore_core::{AsyncStore, AsyncStoreExt as _, Read, Result, Store, StoreExt as _, UnixMillis};
 

@@ -8,8 +8,9 @@
 //!
 //! - The user hash is the first 8 bytes of SHA-256 over the length of the namespace (8 bytes, big-endian), the
 //!   namespace and the user. A receipt of another user or namespace proves nothing.
-//! - Key hash and digest are the low 4 bytes (little-endian) of SipHash-2-4 over the text, with the user hash as second
-//!   key word and as first the salt, for the digest with bit 32 set. Two keys with one hash pick another salt; a key
+//! - Key hash and digest are the low 4 bytes (little-endian) of SipHash-2-4, with the user hash as second key word and
+//!   as first the salt, for the digest with bit 32 set. The key hash is over the key; the digest over the length of the
+//!   key (8 bytes, little-endian), the key and the value. Two keys with one hash pick another salt; a key
 //!   that meets the hash of another can only be refused.
 //! - The digest tells which entries come back unchanged, so that these need no write.
 //!
@@ -69,14 +70,14 @@ impl Receipt {
         entries: &[(&str, Revision, &str)],
     ) -> Self {
         let user = user_hash(subject);
-        let mut salt = sip(seed, u64::from_le_bytes(user), "");
+        let mut salt = sip(seed, u64::from_le_bytes(user), &[]);
         let mut attempt = 1;
         loop {
             let mut receipt = Self { user, epoch, salt, entries: HashMap::new() };
             let hashes = receipt.hashes();
             let mut collides = false;
             for &(key, revision, value) in entries {
-                let entry = (revision, hashes.digest(value));
+                let entry = (revision, hashes.digest(key, value));
                 collides |= receipt.entries.insert(hashes.key(key), entry).is_some();
             }
             if !collides || attempt == SALTS {
@@ -148,7 +149,7 @@ impl Receipt {
         let hashes = self.hashes();
         match self.entries.get(&hashes.key(key)) {
             None => Proof::NotRead,
-            Some((_, digest)) if *digest == hashes.digest(value) => Proof::Untouched,
+            Some((_, digest)) if *digest == hashes.digest(key, value) => Proof::Untouched,
             Some((revision, _)) => Proof::Changed(*revision),
         }
     }
@@ -170,17 +171,19 @@ impl Hashes {
     const DIGEST: u64 = 1 << 32;
 
     fn key(self, key: &str) -> u32 {
-        sip(u64::from(self.salt), self.user, key)
+        sip(u64::from(self.salt), self.user, &[key.as_bytes()])
     }
 
-    fn digest(self, value: &str) -> u32 {
-        sip(u64::from(self.salt) | Self::DIGEST, self.user, value)
+    /// Covers the key as well: a key that meets another's hash must not pass for it where the values are the same.
+    fn digest(self, key: &str, value: &str) -> u32 {
+        let length = (key.len() as u64).to_le_bytes();
+        sip(u64::from(self.salt) | Self::DIGEST, self.user, &[&length, key.as_bytes(), value.as_bytes()])
     }
 }
 
-fn sip(key0: u64, key1: u64, text: &str) -> u32 {
+fn sip(key0: u64, key1: u64, parts: &[&[u8]]) -> u32 {
     let mut hasher = SipHasher24::new_with_keys(key0, key1);
-    hasher.write(text.as_bytes());
+    parts.iter().for_each(|part| hasher.write(part));
     let [b0, b1, b2, b3, ..] = hasher.finish().to_le_bytes();
     u32::from_le_bytes([b0, b1, b2, b3])
 }

@@ -26,7 +26,7 @@ pub struct SaveReport {
 pub enum Saved {
     /// It is new.
     Inserted,
-    /// It stood there already, with this value.
+    /// There was nothing to write: it came back as it was read, or what stands there has this value already.
     Unchanged,
     /// It replaced what its caller had read.
     Replaced {
@@ -51,9 +51,9 @@ pub enum Saved {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Why {
-    /// Somebody else wrote it since the caller read.
+    /// Somebody else wrote there since the caller read.
     Raced,
-    /// Nothing proves that the caller had read what stands there.
+    /// Nothing proves that the caller had read what stands there, as what is of another shape and never handed out.
     Unproven,
     /// What the caller had read expired or was removed since.
     Gone,

@@ -34,7 +34,7 @@ pub struct Settings {
 pub enum Receipts {
     /// It does: a save can replace what its caller read and changed.
     On,
-    /// It does not: a save through an SDK can only add.
+    /// It does not: a save that an SDK makes after such a lookup can only add.
     Off,
 }
 

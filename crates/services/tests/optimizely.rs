@@ -495,7 +495,7 @@ fn entries_of_another_shape_are_counted_not_handed_out_and_not_overwritten() {
     let profile = bench.service.lookup("ann").unwrap();
     assert_eq!((profile.foreign(), profile.damaged(), profile.is_empty()), (1, 1, true));
     let report = bench.save(&with(with(bench.lookup(), "e1", "A"), "e2", "A"));
-    assert_eq!(kept(&report, "e1"), (Why::Raced, Some("7".into())));
+    assert_eq!(kept(&report, "e1"), (Why::Unproven, Some("7".into())));
     let Some(Saved::Failed { error }) = report.get("e2") else { panic!("{}", report.to_json()) };
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
@@ -554,6 +554,60 @@ fn a_replacement_carries_on_what_a_newer_version_wrote() {
     let entry = bench.entry("e1");
     let unknown: Vec<_> = entry.unknown.iter().map(|(name, value)| (name, value.as_str())).collect();
     assert_eq!(unknown, [("newer", "1.50")]);
+}
+
+#[test]
+fn an_entry_that_sdks_could_not_read_is_refused() {
+    let bench = Bench::new();
+    let deep = format!(r#"{{"variation_id":"A","x":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    let json = format!(
+        r#"{{"user_id":"ann","experiment_bucket_map":{{"deep":{deep},"good":{{"variation_id":"A"}}}}}}"#
+    );
+    let report = bench.service.save_json(&json).unwrap();
+    assert!(matches!(report.get("deep"), Some(Saved::Failed { .. })), "{}", report.to_json());
+    assert_eq!(bench.stored(), pairs(&[("good", "A")]));
+}
+
+#[test]
+fn debug_shows_no_variation() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "SECRET")]);
+    let profile = bench.service.lookup("ann").unwrap();
+    assert!(!format!("{profile:?}").contains("SECRET"));
+}
+
+#[test]
+fn a_second_save_after_one_lookup_is_safe() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let read = bench.lookup();
+    bench.save(&with(read.clone(), "e1", "B"));
+    let report = bench.save(&with(read.clone(), "e1", "B"));
+    assert!(matches!(report.get("e1"), Some(Saved::Unchanged)), "it finds its own");
+    let report = bench.save(&with(read, "e1", "C"));
+    assert_eq!(kept(&report, "e1"), (Why::Raced, Some(r#"{"variation_id":"B"}"#.into())));
+}
+
+#[test]
+fn what_was_read_and_removed_is_not_brought_back() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let read = bench.lookup();
+    bench.store.inner.remove(bench.call(), &bench.subject(), Key::new("e1").unwrap()).unwrap();
+    assert_eq!(kept(&bench.save(&with(read, "e1", "B")), "e1"), (Why::Gone, None));
+    assert_eq!(bench.stored(), []);
+}
+
+#[test]
+fn t10_an_insert_that_lands_again_after_its_end_has_no_second_life() {
+    let bench = Bench::new();
+    bench.store.calls();
+    bench.save_bare(&[("e1", "A")]);
+    let first_attempt = bench.store.hooks.lock().unwrap().writes.clone();
+    bench.clock.advance(HOUR);
+    let landed = bench.store.inner.write(bench.call(), &first_attempt);
+    assert_eq!(landed[0][0].as_ref().unwrap(), &Outcome::Expired);
+    assert_eq!(bench.stored(), []);
 }
 
 #[tokio::test]

@@ -15,8 +15,9 @@ use crate::profile::{Damaged, Profile};
 use crate::scan::{Cursor, Page};
 use crate::time::{Expiry, UnixMillis};
 
-/// How many users a write looks at for what may be swept: enough to overtake what writes leave behind.
-const SWEPT_PER_WRITE: usize = 2;
+/// How many steps a write's sweep makes, each to a slot or to the next user: enough to overtake what writes leave
+/// behind, which is a slot of a user at most.
+const STEPS_PER_WRITE: usize = 4;
 
 /// When the store is full, everything is swept, but not more often than this.
 const FULL_SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -28,8 +29,8 @@ pub(super) struct State {
     slots: usize,
     max_slots: usize,
     grace: Duration,
-    /// The user that the sweep looked at last.
-    hand: Option<Subject>,
+    /// Where the sweep is: in this user, after this slot.
+    hand: Option<(Subject, Option<Key>)>,
     next_full_sweep: UnixMillis,
 }
 
@@ -150,18 +151,40 @@ impl State {
         }
     }
 
-    /// Sweeps the next few users after the hand, so that a store that is written to never fills with what ended.
+    /// Looks at the next few slots after the hand, so that a store that is written to never fills with what ended, and
+    /// no write waits for all that others have.
     pub(super) fn sweep_some(&mut self, now: UnixMillis) {
-        let start = match self.hand.take() {
-            Some(hand) => Bound::Excluded(hand),
-            None => Bound::Unbounded,
-        };
-        let next = self.users.range((start, Bound::Unbounded)).take(SWEPT_PER_WRITE);
-        let next: Vec<_> = next.map(|(subject, _)| subject.clone()).collect();
-        for subject in &next {
-            self.sweep_user(subject, now);
+        for _ in 0..STEPS_PER_WRITE {
+            self.hand = match self.hand.take() {
+                None => self.users.keys().next().map(|first| (first.clone(), None)),
+                Some((subject, last)) => self.sweep_after(subject, last, now),
+            };
         }
-        self.hand = next.into_iter().last();
+    }
+
+    /// Looks at the slot after this one, or leaves the user if there is none; where the hand stands then.
+    fn sweep_after(
+        &mut self,
+        subject: Subject,
+        last: Option<Key>,
+        now: UnixMillis,
+    ) -> Option<(Subject, Option<Key>)> {
+        if let Some(User::Ours { mark, slots }) = self.users.get_mut(&subject) {
+            let start = last.map_or(Bound::Unbounded, Bound::Excluded);
+            if let Some((key, slot)) = slots.range((start, Bound::Unbounded)).next() {
+                let (key, ended) = (key.clone(), slot.is_swept(now, self.grace));
+                if ended && slots.remove(&key).is_some() {
+                    self.slots -= 1;
+                }
+                return Some((subject, Some(key)));
+            }
+            *mark = mark.filter(|mark| !Expiry::At(mark.until).is_swept(now, self.grace));
+            if slots.is_empty() && mark.is_none() {
+                self.users.remove(&subject);
+            }
+        }
+        let mut after = self.users.range((Bound::Excluded(subject), Bound::Unbounded));
+        after.next().map(|(next, _)| (next.clone(), None))
     }
 
     pub(super) fn sweep_all(&mut self, now: UnixMillis) {
@@ -174,10 +197,7 @@ impl State {
     fn sweep_user(&mut self, subject: &Subject, now: UnixMillis) {
         let Some(User::Ours { mark, slots }) = self.users.get_mut(subject) else { return };
         let before = slots.len();
-        slots.retain(|_, slot| match slot {
-            Slot::Entry(entry) => !entry.expiry.is_swept(now, self.grace),
-            Slot::Damaged(_) => true,
-        });
+        slots.retain(|_, slot| !slot.is_swept(now, self.grace));
         self.slots -= before - slots.len();
         *mark = mark.filter(|mark| !Expiry::At(mark.until).is_swept(now, self.grace));
         if slots.is_empty() && mark.is_none() {
@@ -186,7 +206,9 @@ impl State {
     }
 
     fn make_room(&mut self, now: UnixMillis) -> Result<()> {
-        if self.slots >= self.max_slots && now >= self.next_full_sweep {
+        // Further ahead than it is ever set means that a caller with a fast clock has set it.
+        let is_due = now >= self.next_full_sweep || self.next_full_sweep.since(now) > FULL_SWEEP_EVERY;
+        if self.slots >= self.max_slots && is_due {
             self.next_full_sweep = now.saturating_add(FULL_SWEEP_EVERY);
             self.sweep_all(now);
         }
@@ -223,6 +245,14 @@ impl Slot {
         match self {
             Self::Entry(entry) => Stored::Entry(entry),
             Self::Damaged(_) => Stored::Damaged,
+        }
+    }
+
+    /// Whether it ended longer than the grace ago.
+    fn is_swept(&self, now: UnixMillis, grace: Duration) -> bool {
+        match self {
+            Self::Entry(entry) => entry.expiry.is_swept(now, grace),
+            Self::Damaged(_) => false,
         }
     }
 

@@ -69,6 +69,32 @@ fn the_sweep_keeps_the_grace_and_then_takes_all_that_ended() {
 }
 
 #[test]
+fn a_caller_with_a_fast_clock_does_not_keep_a_full_store_from_sweeping_for_the_others() {
+    let store = MemoryStore::builder().max_entries(1).grace(Duration::from_millis(10)).build();
+    insert(&store, 1, "a", "k", until(2_000_000)).unwrap();
+    insert(&store, 1_000_000, "b", "k", until(2_000_000)).unwrap_err();
+    store.put(call(1), &user("a"), key("k"), until(100)).unwrap();
+    assert_eq!(insert(&store, 200, "b", "k", until(10_000)).unwrap(), Outcome::Inserted);
+}
+
+#[test]
+fn a_write_does_not_wait_for_all_that_other_users_have() {
+    // Counted, not timed: a write takes a bounded number of steps, so what ended goes a few at a time.
+    let store = MemoryStore::builder().grace(Duration::from_millis(10)).build();
+    let changes = |from: usize| {
+        let insert = |i: usize| crate::Change::Insert(key(&i.to_string()), until(100));
+        Write::new(user("large"), EpochCheck::Is(None), (from..from + 1_000).map(insert).collect()).unwrap()
+    };
+    store.write(call(1), &[changes(0), changes(1_000)]);
+    insert(&store, 1_000, "z", "k", until(10_000)).unwrap();
+    assert!(slots(&store) > 1_990, "{}", slots(&store));
+    for turn in 0..1_000 {
+        insert(&store, 1_000, "z", &turn.to_string(), until(10_000)).unwrap();
+    }
+    assert_eq!(slots(&store), 1_001, "and all of it goes");
+}
+
+#[test]
 fn a_mark_goes_by_itself_and_leaves_nothing() {
     let store = MemoryStore::builder().grace(Duration::from_millis(10)).build();
     let erase =

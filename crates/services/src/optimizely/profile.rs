@@ -1,6 +1,7 @@
 //! The user profile: the SDK's JSON, the entries in it, and the proof of what was read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use stickystore_core::json::{self, Members, ObjectWriter};
 use stickystore_core::{Error, ErrorKind, Profile, Result, Subject, Value};
@@ -18,11 +19,15 @@ const USER_ID: &str = "user_id";
 const BUCKET_MAP: &str = "experiment_bucket_map";
 const VARIATION_ID: &str = "variation_id";
 
+/// How deep an entry may be nested: what is handed out has to be readable by every SDK's JSON parser, and some end at
+/// 100 levels.
+const MAX_DEPTH: usize = 64;
+
 /// A user's experiments and the variation of each, as an Optimizely SDK looks it up and saves it.
 ///
 /// One that came from a lookup knows what was read: it can be changed and saved, and replaces what it was read from.
 /// Its JSON carries the same proof as one more entry of the map, the receipt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct UserProfile {
     user_id: String,
     entries: BTreeMap<String, Bucketed>,
@@ -35,7 +40,7 @@ pub struct UserProfile {
 }
 
 /// An entry of the bucket map.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Bucketed {
     pub(super) variation_id: String,
     /// The whole entry: `{"variation_id":"..",..}` with the members that we do not know.
@@ -214,6 +219,18 @@ impl UserProfile {
     }
 }
 
+/// Who and how many, never what.
+impl fmt::Debug for UserProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserProfile")
+            .field("user_id", &self.user_id)
+            .field("entries", &self.entries.len())
+            .field("damaged", &self.damaged)
+            .field("foreign", &self.foreign)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a receipt says of an entry of the map; without one nothing was read.
 pub(super) fn proof(receipt: Option<&Receipt>, experiment: &str, bucketed: &Bucketed) -> Proof {
     receipt.map_or(Proof::NotRead, |receipt| receipt.proof(experiment, &bucketed.variation_id))
@@ -221,6 +238,9 @@ pub(super) fn proof(receipt: Option<&Receipt>, experiment: &str, bucketed: &Buck
 
 /// The variation in an entry's text, or why it is no entry.
 pub(super) fn bucketed(text: &str) -> Result<String, &'static str> {
+    if json::depth(text) > MAX_DEPTH {
+        return Err("the entry is nested too deep for SDKs to read");
+    }
     let members = Members::parse(text).map_err(|_| "the entry of an experiment is an object")?;
     let variation_id = members.get(VARIATION_ID).ok_or("the entry has no variation_id")?;
     let variation_id = json::as_string(variation_id).ok_or("the variation_id of an entry is a string")?;

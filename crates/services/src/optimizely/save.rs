@@ -118,11 +118,16 @@ impl Save {
     /// What became of what was sent.
     pub(super) fn was_written(&mut self, answers: Vec<Vec<Result<Outcome>>>) {
         self.state = State::Done;
-        let mut answers = answers.into_iter().flatten();
-        for sent in std::mem::take(&mut self.sent) {
-            let answer = answers.next().unwrap_or_else(|| {
-                Err(Error::new(ErrorKind::Unexpected, "the store gave fewer answers than was asked for"))
-            });
+        let sent = std::mem::take(&mut self.sent);
+        let counts = answers.iter().map(Vec::len);
+        let answers: Vec<_> = if counts.eq(sent.chunks(MAX_CHANGES).map(<[_]>::len)) {
+            answers.into_iter().flatten().collect()
+        } else {
+            // Whose answer is whose, nobody can say.
+            let context = "the store gave another number of answers than was asked for";
+            vec![Err(Error::new(ErrorKind::Unexpected, context)); sent.len()]
+        };
+        for (sent, answer) in sent.into_iter().zip(answers) {
             let key = sent.change.key().as_str().to_owned();
             self.report.set(&key, self.settle(sent, answer));
         }
@@ -135,7 +140,8 @@ impl Save {
             return self.report.set(key.as_str(), Saved::Failed { error });
         }
         let Some(stands) = stored.get(key.as_str()) else {
-            let erased = self.epoch != EpochCheck::Is(stored.epoch());
+            // A mark that has ended since is no erasure since.
+            let erased = stored.epoch().is_some() && self.epoch != EpochCheck::Is(stored.epoch());
             let why = if erased { Why::Erased } else { Why::Gone };
             return self.report.set(key.as_str(), Saved::Kept { why, winner: None });
         };
@@ -170,31 +176,33 @@ impl Save {
             Change::Insert(..) => self.insert_lost,
             _ => Why::Raced,
         };
-        let why = match answer {
-            Ok(Outcome::Inserted) => return Saved::Inserted,
-            Ok(Outcome::Unchanged) => return Saved::Unchanged,
-            Ok(Outcome::Kept(winner)) => return kept(lost, winner.value, &sent.variation_id),
-            Ok(Outcome::Replaced) => match sent.old {
-                Some(old) => return Saved::Replaced { old },
-                None => return Saved::Unchanged,
-            },
-            Ok(Outcome::Erased) => Why::Erased,
-            Ok(Outcome::Gone) => Why::Gone,
-            Ok(other) => {
-                let context = format!("the store answered {other:?} to an insert or replace");
-                return Saved::Failed { error: Error::new(ErrorKind::Unexpected, context) };
+        match (answer, sent.old) {
+            (Ok(Outcome::Inserted), None) => Saved::Inserted,
+            (Ok(Outcome::Replaced), Some(old)) => Saved::Replaced { old },
+            (Ok(Outcome::Unchanged), Some(_)) => Saved::Unchanged,
+            (Ok(Outcome::Kept(winner)), _) => kept(lost, winner.value, &sent.variation_id),
+            (Ok(Outcome::Erased), _) => Saved::Kept { why: Why::Erased, winner: None },
+            (Ok(Outcome::Gone), Some(_)) => Saved::Kept { why: Why::Gone, winner: None },
+            (Ok(Outcome::Expired), _) => {
+                let error = Error::new(ErrorKind::Timeout, "the entry expired before it could be written");
+                Saved::Failed { error: unwritten(&error) }
             }
-            Err(error) => return Saved::Failed { error },
-        };
-        Saved::Kept { why, winner: None }
+            (Ok(other), _) => {
+                let context =
+                    format!("the store answered {other:?}, which is no answer to what it was asked");
+                Saved::Failed { error: Error::new(ErrorKind::Unexpected, context) }
+            }
+            (Err(error), _) => Saved::Failed { error },
+        }
     }
 }
 
-/// Kept, or unchanged where what stands there is what was to be saved.
+/// Kept, or unchanged where what stands there is what was to be saved. What is of another shape was never handed out.
 fn kept(why: Why, winner: Value, variation_id: &str) -> Saved {
     match bucketed(winner.as_str()) {
         Ok(standing) if standing == variation_id => Saved::Unchanged,
-        _ => Saved::Kept { why, winner: Some(winner) },
+        Ok(_) => Saved::Kept { why, winner: Some(winner) },
+        Err(_) => Saved::Kept { why: Why::Unproven, winner: Some(winner) },
     }
 }
 

@@ -64,11 +64,29 @@ fn keys_with_one_hash_pick_another_salt() {
     assert!(receipts.iter().all(|receipt| receipt.entries.len() == keys.len()));
     let moved_on = (0..12).zip(&receipts).filter(|(seed, receipt)| {
         let user = u64::from_le_bytes(receipt.user);
-        receipt.salt != sip(*seed, user, "")
+        receipt.salt != sip(*seed, user, &[])
     });
     assert!(moved_on.count() > 0, "at least one had to look for another");
     let salts: std::collections::HashSet<_> = receipts.iter().map(|receipt| receipt.salt).collect();
     assert_eq!(salts.len(), receipts.len(), "another seed is another salt");
+}
+
+#[test]
+fn a_new_key_that_meets_the_hash_of_another_does_not_pass_for_it() {
+    // All have one value, so that only the key tells them apart.
+    let keys: Vec<_> = (0..20_000).map(|key: u32| key.to_string()).collect();
+    let entries: Vec<_> = keys.iter().map(|key| (key.as_str(), revision(1), "on")).collect();
+    let receipt = Receipt::new(&subject("n", "u"), None, 0, &entries);
+    let (mut met, mut untouched) = (0, 0);
+    for new in 20_000..1_000_000_u32 {
+        match receipt.proof(&new.to_string(), "on") {
+            Proof::NotRead => {}
+            Proof::Changed(_) => met += 1,
+            Proof::Untouched => untouched += 1,
+        }
+    }
+    assert!(met > 0, "some new keys meet a hash");
+    assert_eq!(untouched, 0, "and are refused, not passed over");
 }
 
 #[test]
