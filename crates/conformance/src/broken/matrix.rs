@@ -153,12 +153,7 @@ fn judge(runs: &[Run], failed: &[BTreeSet<usize>]) -> KillMatrix {
         let mut caught_by: Vec<usize> = failed.difference(&unreliable).copied().collect();
         if caught_by.is_empty() {
             // Now that nothing else runs, these can be trusted.
-            let alone = |case: &usize| {
-                let judge = || fails(&run.store, *case) && !fails(&SOUND, *case);
-                let thread = std::thread::Builder::new().name(THREAD.to_owned());
-                let judge = |scope| thread.spawn_scoped(scope, judge).map(|thread| thread.join());
-                matches!(std::thread::scope(judge), Ok(Ok(true)))
-            };
+            let alone = |case: &usize| fails_alone(run.store, *case);
             caught_by.extend(failed.iter().copied().filter(alone));
         }
         let caught_by = caught_by.iter().map(name).collect();
@@ -169,6 +164,14 @@ fn judge(runs: &[Run], failed: &[BTreeSet<usize>]) -> KillMatrix {
         cases: CASES.len(),
         unreliable: unreliable.iter().map(name).collect(),
     }
+}
+
+/// Whether a case fails on this store and not without its fault.
+fn fails_alone(store: BrokenStore, case: usize) -> bool {
+    let judge = move || fails(&store, case) && !fails(&SOUND, case);
+    // On a thread of this name its panics are not printed.
+    let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(judge);
+    thread.expect("the machine has threads").join().unwrap_or(false)
 }
 
 /// Whether a case fails on a store.
