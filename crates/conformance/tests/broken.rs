@@ -14,6 +14,8 @@ static MATRIX: LazyLock<KillMatrix> = LazyLock::new(kill_matrix);
 
 #[test]
 fn the_wrapper_without_a_fault_passes() {
+    // Not while the matrix keeps the machine busy: some cases wait for real time.
+    LazyLock::force(&MATRIX);
     let report = sound();
     assert!(report.is_good(), "{report}");
 }

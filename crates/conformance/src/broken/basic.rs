@@ -13,7 +13,7 @@ use stickystore_core::{
 use super::BrokenStore;
 use super::bench::{Bench, fail, opened};
 use super::fault::{After, Answers, Fault, Judges, Question};
-use super::state::State;
+use super::state::{Slot, State};
 
 pub(super) const STORES: &[BrokenStore] = &[
     BrokenStore {
@@ -282,7 +282,7 @@ impl Fault for AnswersEarly {
     ) -> Result<Outcome> {
         let mut queue = self.0.lock().unwrap();
         while let Some((subject, key, entry)) = queue.pop_front() {
-            state.set(&subject, key, super::state::Slot::Entry(entry));
+            state.set(&subject, key, Slot::Entry(entry));
         }
         let outcome = bench.change(state, write, change, call);
         if let (Change::Put(key, entry), Ok(Outcome::Written)) = (change, &outcome) {

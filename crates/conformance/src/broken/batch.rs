@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use stickystore_core::{Call, Erase, ErrorKind, Operation, Outcome, Profile, Read, Result, Write};
+use stickystore_core::{Call, Erase, Error, ErrorKind, Operation, Outcome, Profile, Read, Result, Write};
 
 use super::BrokenStore;
 use super::bench::{Bench, fail, opened};
@@ -97,11 +97,11 @@ struct StopsAtError;
 
 impl Fault for StopsAtError {
     fn read(&self, bench: &Bench, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
-        let mut failed = None;
+        let mut failed: Option<Error> = None;
         let mut answers = bench.read_all(call, reads);
         for answer in &mut answers {
             match (&failed, &*answer) {
-                (Some(error), _) => *answer = Err(stickystore_core::Error::clone(error)),
+                (Some(error), _) => *answer = Err(error.clone()),
                 (None, Err(error)) => failed = Some(error.clone()),
                 (None, Ok(_)) => {}
             }

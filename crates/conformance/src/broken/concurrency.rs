@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stickystore_core::decide::Act;
+use stickystore_core::decide::{Act, passes};
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Change, Cursor, Erase, Finding, Immediate, Mark, Namespace, Outcome, Page,
-    Profile, Read, Result, StoreInfo, Write,
+    AsyncScan, AsyncStore, Call, Change, Cursor, EpochCheck, Erase, Finding, Immediate, Mark, Namespace,
+    Operation, Outcome, Page, Profile, Read, Result, StoreInfo, Write,
 };
 
 use super::BrokenStore;
 use super::bench::{Bench, BenchPlant, altered, opened_on_threads};
 use super::fault::{Fault, Sound};
-use super::state::{Slot, User};
+use super::state::{Ours, Slot, State, User};
 use crate::harness::Opened;
 
 /// How long a second step comes after the first: long enough for another thread to come in between.
@@ -72,7 +72,7 @@ struct LooksThenActs(fn(&Change) -> bool);
 impl Fault for LooksThenActs {
     fn write(&self, bench: &Bench, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let write = |write: &Write| {
-            if !write.changes().iter().any(self.0) || bench.admit(call, WRITE).is_err() {
+            if !write.changes().iter().any(self.0) || bench.admit(call, Operation::Write).is_err() {
                 return bench.write_one(call, write);
             }
             let change = |change| {
@@ -88,15 +88,13 @@ impl Fault for LooksThenActs {
     }
 }
 
-const WRITE: stickystore_core::Operation = stickystore_core::Operation::Write;
-
 /// A document store's read-modify-write without a condition.
 struct WritesBack;
 
 impl Fault for WritesBack {
     fn write(&self, bench: &Bench, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let write = |write: &Write| {
-            if bench.admit(call, WRITE).is_err() {
+            if bench.admit(call, Operation::Write).is_err() {
                 return bench.write_one(call, write);
             }
             let read = bench.state().users.get(write.subject()).cloned();
@@ -110,7 +108,7 @@ impl Fault for WritesBack {
     }
 }
 
-fn put_back(state: &mut super::state::State, write: &Write, read: Option<User>) {
+fn put_back(state: &mut State, write: &Write, read: Option<User>) {
     match read {
         Some(user) => state.users.insert(write.subject().clone(), user),
         None => state.users.remove(write.subject()),
@@ -123,7 +121,7 @@ struct WritesInHalves;
 impl Fault for WritesInHalves {
     fn write(&self, bench: &Bench, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let write = |write: &Write| {
-            let is_admitted = bench.admit(call, WRITE).is_ok();
+            let is_admitted = bench.admit(call, Operation::Write).is_ok();
             for change in write.changes().iter().filter(|_| is_admitted) {
                 let mut state = bench.state();
                 let decision = bench.judge(&state, write, change, call);
@@ -154,7 +152,7 @@ struct ErasesOneByOne;
 impl Fault for ErasesOneByOne {
     fn erase(&self, bench: &Bench, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
         let erase = |erase: &Erase| {
-            let is_admitted = bench.admit(call, stickystore_core::Operation::Erase).is_ok();
+            let is_admitted = bench.admit(call, Operation::Erase).is_ok();
             let (listed, mark) = {
                 let state = bench.state();
                 let ours = state.ours(&erase.subject);
@@ -176,7 +174,7 @@ impl Fault for ErasesOneByOne {
             });
             let mut state = bench.state();
             let user = state.users.entry(erase.subject.clone());
-            if let User::Ours(ours) = user.or_insert_with(|| User::Ours(super::state::Ours::default())) {
+            if let User::Ours(ours) = user.or_insert_with(|| User::Ours(Ours::default())) {
                 let earlier = ours.mark.filter(|mark| mark.is_live(call.now)).map(|mark| mark.until);
                 let until = erase.mark_until.max(earlier.unwrap_or(erase.mark_until));
                 ours.mark = Some(Mark { epoch: erase.epoch, until });
@@ -194,13 +192,13 @@ impl Fault for ChecksEpochEarly {
     fn write(&self, bench: &Bench, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let write = |write: &Write| {
             let mark = bench.state().mark(write.subject());
-            if bench.admit(call, WRITE).is_ok() {
+            if bench.admit(call, Operation::Write).is_ok() {
                 std::thread::sleep(BETWEEN);
             }
-            if !stickystore_core::decide::passes(write.epoch(), mark, call.now) {
+            if !passes(write.epoch(), mark, call.now) {
                 return bench.write_one(call, write);
             }
-            let unchecked = stickystore_core::EpochCheck::Ignore;
+            let unchecked = EpochCheck::Ignore;
             let unchecked = Write::new(write.subject().clone(), unchecked, write.changes().to_vec()).unwrap();
             bench.write_one(call, &unchecked)
         };
@@ -258,7 +256,7 @@ impl AsyncStore for AwaitsBetween {
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
-        if self.store.get_ref().admit(call, WRITE).is_err() {
+        if self.store.get_ref().admit(call, Operation::Write).is_err() {
             return self.store.write(call, writes).await;
         }
         let mut answers = Vec::new();

@@ -10,7 +10,7 @@ use stickystore_core::{
 use super::BrokenStore;
 use super::bench::{Bench, fail, opened};
 use super::fault::{Fault, Ids};
-use super::state::State;
+use super::state::{State, User};
 
 /// The longest key of a memcached server.
 const MEMCACHED_KEY_BYTES: usize = 250;
@@ -231,7 +231,7 @@ impl RunsCommands {
                 let user = UserId::new(id).unwrap();
                 state.users.remove(&Subject::new(namespace.clone(), user));
                 state.users.values_mut().for_each(|user| {
-                    if let super::state::User::Ours(ours) = user {
+                    if let User::Ours(ours) = user {
                         ours.slots.retain(|key, _| key.as_str() != id);
                     }
                 });

@@ -2,11 +2,9 @@
 //!
 //! A store that hangs does not hold up the others: a case that does not end counts as failed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,20 +14,23 @@ use super::fault::Sound;
 use super::{BROKEN, BrokenStore};
 use crate::harness::{Effort, Harness};
 use crate::registry::CASES;
-use crate::report::{Report, Verdict};
+use crate::report::Report;
 use crate::run::{run, run_some};
 
+mod hush;
+mod queue;
+
+use hush::{Hush, THREAD};
+use queue::Queue;
+
 /// How many cases run at once: many of them wait for real time.
-const WORKERS: usize = 16;
+const WORKERS: usize = 8;
 
 /// When no case begins or ends for this long, those that still run hang.
 const HANGS: Duration = Duration::from_secs(20);
 
 /// After so many broken stores comes one without a fault, to see whether the machine alone makes a case fail.
 const SOUND_EVERY: usize = 40;
-
-/// How the threads that run cases are called; what panics there is a verdict and no news.
-const THREAD: &str = "broken-store";
 
 /// How many cases a row of the table names.
 const NAMED: usize = 4;
@@ -102,23 +103,22 @@ pub fn kill_matrix() -> KillMatrix {
     }
     let runs: Arc<[Run]> = runs().into();
     let mut failed: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); runs.len()];
-    let (mut waiting, mut running) = (runs.len() * CASES.len(), BTreeSet::new());
+    let mut running = BTreeSet::new();
     let news = start_workers(&runs);
     while let Ok(news) = news.recv_timeout(HANGS) {
         match news {
-            News::Began(run, case) => {
-                waiting -= 1;
+            News::Began { run, case } => {
                 running.insert((run, case));
             }
-            News::Ended(run, case, verdict) => {
+            News::Ended { run, case, is_caught } => {
                 running.remove(&(run, case));
-                if let Verdict::Failed(_) = verdict {
+                if is_caught {
                     failed[run].insert(case);
                 }
             }
         }
     }
-    assert_eq!(waiting, 0, "so many cases hang that the others did not begin");
+    // What still runs hangs, and the store's other cases wait behind it.
     for (run, case) in running {
         failed[run].insert(case);
     }
@@ -149,10 +149,15 @@ fn judge(runs: &[Run], failed: &[BTreeSet<usize>]) -> KillMatrix {
     let runs = || runs.iter().zip(failed);
     let sound = runs().filter(|(run, _)| !run.is_broken);
     let unreliable: BTreeSet<usize> = sound.flat_map(|(_, failed)| failed).copied().collect();
-    let killed = |(run, failed): (&Run, &BTreeSet<usize>)| Killed {
-        name: run.store.name,
-        breaks: run.store.breaks,
-        caught_by: failed.difference(&unreliable).map(name).collect(),
+    let killed = |(run, failed): (&Run, &BTreeSet<usize>)| {
+        let mut caught_by: Vec<usize> = failed.difference(&unreliable).copied().collect();
+        if caught_by.is_empty() {
+            // Now that nothing else runs, these can be trusted.
+            let alone = |case: &usize| fails_alone(run.store, *case);
+            caught_by.extend(failed.iter().copied().filter(alone));
+        }
+        let caught_by = caught_by.iter().map(name).collect();
+        Killed { name: run.store.name, breaks: run.store.breaks, caught_by }
     };
     KillMatrix {
         stores: runs().filter(|(run, _)| run.is_broken).map(killed).collect(),
@@ -161,28 +166,39 @@ fn judge(runs: &[Run], failed: &[BTreeSet<usize>]) -> KillMatrix {
     }
 }
 
+/// Whether a case fails on this store and not without its fault.
+fn fails_alone(store: BrokenStore, case: usize) -> bool {
+    let judge = move || fails(&store, case) && !fails(&SOUND, case);
+    // On a thread of this name its panics are not printed.
+    let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(judge);
+    thread.expect("the machine has threads").join().unwrap_or(false)
+}
+
+/// Whether a case fails on a store.
+fn fails(store: &BrokenStore, case: usize) -> bool {
+    let harness = harness(store).with_effort(Effort::Quick);
+    !run_some(&harness, |wanted| std::ptr::eq(wanted, &CASES[case])).is_good()
+}
+
 /// What a worker tells: a store and a case by their places.
 enum News {
-    Began(usize, usize),
-    Ended(usize, usize, Verdict),
+    Began { run: usize, case: usize },
+    Ended { run: usize, case: usize, is_caught: bool },
 }
 
 /// Starts the threads that run every case on every store. Those that hang are left behind.
 fn start_workers(runs: &Arc<[Run]>) -> mpsc::Receiver<News> {
-    let pairs = (0..runs.len()).flat_map(|run| (0..CASES.len()).map(move |case| (run, case)));
-    let queue: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(pairs.collect()));
+    let queue = Arc::new(Queue::new(runs.len(), CASES.len()));
     let (tell, news) = mpsc::channel();
     for _ in 0..WORKERS {
         let (queue, runs, tell) = (Arc::clone(&queue), Arc::clone(runs), tell.clone());
         let work = move || {
-            loop {
-                let Some((run, case)) = queue.lock().unwrap().pop_front() else { return };
-                let began = tell.send(News::Began(run, case));
-                let harness = harness(&runs[run].store).with_effort(Effort::Quick);
-                let mut report = run_some(&harness, |wanted| std::ptr::eq(wanted, &CASES[case]));
-                let verdict = report.cases.pop().expect("the case is one of the list").verdict;
+            while let Some((run, case)) = queue.begin() {
+                let began = tell.send(News::Began { run, case });
+                let ended = News::Ended { run, case, is_caught: fails(&runs[run].store, case) };
+                queue.end(run);
                 // Nobody listens any more: the run was given up.
-                if began.and(tell.send(News::Ended(run, case, verdict))).is_err() {
+                if began.and(tell.send(ended)).is_err() {
                     return;
                 }
             }
@@ -211,33 +227,4 @@ fn harness(store: &BrokenStore) -> Harness {
         crate::Probe::Blocking(_) => Harness::blocking(name, move || Ok(open())),
     };
     harness.with_grace(GRACE)
-}
-
-/// While one of these lives, what panics in a case is a verdict and is not printed.
-struct Hush;
-
-static HUSHED: AtomicUsize = AtomicUsize::new(0);
-
-impl Hush {
-    fn new() -> Self {
-        static HOOK: Once = Once::new();
-        HOOK.call_once(|| {
-            let before = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |panic| {
-                let thread = std::thread::current();
-                let is_case = thread.name().is_some_and(|name| name == THREAD || name.starts_with("tokio-"));
-                if !(is_case && HUSHED.load(Ordering::SeqCst) > 0) {
-                    before(panic);
-                }
-            }));
-        });
-        HUSHED.fetch_add(1, Ordering::SeqCst);
-        Self
-    }
-}
-
-impl Drop for Hush {
-    fn drop(&mut self) {
-        HUSHED.fetch_sub(1, Ordering::SeqCst);
-    }
 }

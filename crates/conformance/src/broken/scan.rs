@@ -1,6 +1,6 @@
 //! Stores that lose users on the way from page to page, or find some that are not theirs.
 
-use stickystore_core::{Call, Cursor, Namespace, Operation, Page, Profile, Result, UserId};
+use stickystore_core::{Call, Cursor, Namespace, Operation, Page, Profile, Result, Subject, UserId};
 
 use super::BrokenStore;
 use super::bench::{Bench, opened};
@@ -215,7 +215,7 @@ impl Fault for EndsAtForeign {
         self.admit(bench, call, Operation::Scan)?;
         let state = bench.state();
         let mut page = bench.page(&state, namespace, cursor, limit, call.now);
-        let is_foreign = |(subject, user): &(&stickystore_core::Subject, &User)| {
+        let is_foreign = |(subject, user): &(&Subject, &User)| {
             subject.namespace == *namespace && matches!(user, User::Foreign)
         };
         if let Some((foreign, _)) = state.users.iter().find(is_foreign) {

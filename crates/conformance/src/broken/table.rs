@@ -2,7 +2,7 @@
 
 use stickystore_core::decide::{Act, Decision, Stored};
 use stickystore_core::json;
-use stickystore_core::{Change, EpochCheck, Outcome, Revision};
+use stickystore_core::{Change, EpochCheck, Expiry, Outcome, Revision};
 
 use super::BrokenStore;
 use super::bench::{altered, opened};
@@ -279,7 +279,7 @@ fn apply_expired(question: &Question<'_>) -> Decision {
     let mut alive = question.change.clone();
     match &mut alive {
         Change::Insert(_, entry) | Change::Put(_, entry) | Change::Replace(_, _, entry) => {
-            entry.expiry = stickystore_core::Expiry::Never;
+            entry.expiry = Expiry::Never;
         }
         _ => {}
     }

@@ -1,11 +1,12 @@
 //! Stores that give out other values than they were given.
 
 use stickystore_core::{
-    Call, Change, Entry, ErrorKind, Key, Keys, Outcome, Profile, Result, Unknown, Value, Was, Write, json,
+    Call, Change, Entry, ErrorKind, Key, Keys, Limits, Operation, Outcome, Profile, Result, Unknown, Value,
+    Was, Write, json,
 };
 
 use super::BrokenStore;
-use super::bench::{Bench, opened};
+use super::bench::{Bench, fail, opened};
 use super::fault::{Answers, Before, Fault, Stores};
 use super::state::State;
 
@@ -130,7 +131,7 @@ pub(super) const STORES: &[BrokenStore] = &[
 ];
 
 fn limit() -> usize {
-    stickystore_core::Limits::ENTRY_BYTES
+    Limits::ENTRY_BYTES
 }
 
 fn rewrite(entry: &mut Entry, rewrite: impl FnOnce(&str) -> String) {
@@ -215,7 +216,7 @@ impl Fault for LimitOffByOne {
     ) -> Result<Outcome> {
         if change.entry().is_some_and(|entry| entry.value.len_bytes() >= limit()) {
             let context = "the value is over the limit";
-            return Err(super::bench::fail(stickystore_core::Operation::Write, ErrorKind::TooLarge, context));
+            return Err(fail(Operation::Write, ErrorKind::TooLarge, context));
         }
         bench.change(state, write, change, call)
     }

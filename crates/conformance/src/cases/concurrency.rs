@@ -57,7 +57,7 @@ pub(crate) async fn insert_races_remove(cx: Context) -> CaseResult {
         async move {
             let (store, mut inserted, mut removed) = (cx.handle(task / 3), Vec::new(), 0);
             let mut seen = Revision::from_bytes([0xff; 8]);
-            for turn in Rounds::at_least(TURNS) {
+            for turn in Rounds::at_least(TURNS, cx.effort()) {
                 let mine = stamped(start, turn * TASKS + task as u64);
                 let change = match task % 3 {
                     0 => Change::Insert(key("k"), mine.clone()),
@@ -97,7 +97,7 @@ pub(crate) async fn insert_races_erase(cx: Context) -> CaseResult {
     const OLD: u64 = 60;
     const NEW: u64 = 24;
     let start = cx.start();
-    for round in Rounds::at_least(20) {
+    for round in Rounds::at_least(20, cx.effort()) {
         let user = cx.user(&format!("user {round}"));
         let old = |at: u64| Change::Insert(key(&format!("old {at}")), stamped(start, at));
         let old = Write::new(user.clone(), EpochCheck::Is(None), (0..OLD).map(old).collect()).unwrap();
@@ -157,7 +157,7 @@ pub(crate) async fn replace_counts_to_two_hundred(cx: Context) -> CaseResult {
     }
     let value = |count: usize| Value::new(count.to_string()).expect("a number is JSON");
     let zero = Entry::new(value(0), Expiry::Never);
-    for round in Rounds::at_least(1) {
+    for round in Rounds::at_least(1, cx.effort()) {
         let user = cx.user(&format!("user {round}"));
         act::put(&cx, &user, "counter", &zero).await;
         act::put(&cx, &user, "other", &zero).await;
@@ -261,7 +261,7 @@ pub(crate) async fn readers_see_old_or_new(cx: Context) -> CaseResult {
                 return;
             }
             let mut seen = Revision::from_bytes([0; 8]);
-            for turn in Rounds::at_least(WRITES) {
+            for turn in Rounds::at_least(WRITES, cx.effort()) {
                 let mine = stamped(start, 1 + turn * WRITERS as u64 + task as u64);
                 let change = match turn % 3 {
                     0 => Change::Put(key("k"), mine.clone()),

@@ -12,7 +12,7 @@ use crate::race::{Rounds, at_once};
 pub(crate) async fn histories_are_linearizable(cx: Context) -> CaseResult {
     const TASKS: usize = 4;
     const CALLS: u64 = 6;
-    for round in Rounds::at_least(40) {
+    for round in Rounds::at_least(40, cx.effort()) {
         let user = cx.user(&format!("user {round}"));
         let ticks = Arc::new(Ticks::default());
         let work = |task: usize| {

@@ -41,7 +41,7 @@ pub(crate) async fn one_insert_wins_every_time(cx: Context) -> CaseResult {
         let (cx, user, next) = (cx.clone(), user.clone(), Arc::clone(&next));
         async move {
             let mut tries = Vec::new();
-            for _ in Rounds::at_least(40) {
+            for _ in Rounds::at_least(40, cx.effort()) {
                 let at = next.load(Ordering::SeqCst);
                 if at >= KEYS {
                     break;
@@ -70,7 +70,7 @@ pub(crate) async fn one_condition_wins_every_time(cx: Context) -> CaseResult {
         let (cx, user, next) = (cx.clone(), user.clone(), Arc::clone(&next));
         async move {
             let mut tries = Vec::new();
-            for _ in Rounds::at_least(30) {
+            for _ in Rounds::at_least(30, cx.effort()) {
                 let at = next.load(Ordering::SeqCst);
                 if at >= KEYS {
                     break;
