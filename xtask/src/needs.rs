@@ -14,8 +14,12 @@ pub(crate) struct Need {
     install: &'static [&'static [&'static str]],
 }
 
-/// Everything that tests need. The stores that there are need nothing.
-pub(crate) const NEEDS: &[Need] = &[];
+/// Everything that tests need: the servers of the stores, from the distribution's packages.
+pub(crate) const NEEDS: &[Need] = &[Need {
+    name: "redis-server",
+    probe: &["redis-server", "--version"],
+    install: &[&["apt-get", "update"], &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"]],
+}];
 
 /// Sees that everything is there; brings what is missing if that is asked for.
 pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
@@ -45,9 +49,15 @@ pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
 
 fn command(words: &[&str]) -> Option<Command> {
     let (program, arguments) = words.split_first()?;
-    let mut command = Command::new(program);
-    command.args(arguments);
+    let mut command = if *program == "apt-get" && !is_root() { Command::new("sudo") } else { Command::new("env") };
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg(program).args(arguments);
     Some(command)
+}
+
+/// Whether packages can be installed without asking for more rights.
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Many tasks at the same moment.
+//! Many tasks at the same moment, and how often they try.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Barrier;
 
@@ -28,4 +29,34 @@ where
         }
     }
     answers
+}
+
+/// How long a race goes on at least.
+const RACE: Duration = Duration::from_millis(100);
+
+/// How often a race is run: a store that answers in microseconds is wrong for a shorter moment than one that
+/// answers in milliseconds, and so is tried more often.
+pub(crate) struct Rounds {
+    least: u64,
+    begun: u64,
+    until: Instant,
+}
+
+impl Rounds {
+    /// So many, and then more while there is time.
+    pub(crate) fn at_least(least: u64) -> Self {
+        Self { least, begun: 0, until: Instant::now() + RACE }
+    }
+}
+
+impl Iterator for Rounds {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if self.begun >= self.least && Instant::now() >= self.until {
+            return None;
+        }
+        self.begun += 1;
+        Some(self.begun - 1)
+    }
 }

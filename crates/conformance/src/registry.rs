@@ -250,6 +250,8 @@ registry! {$
     }
     concurrency {
         one_insert_wins,
+        one_insert_wins_every_time,
+        one_condition_wins_every_time,
         different_keys_all_stay,
         insert_races_remove,
         insert_races_erase,

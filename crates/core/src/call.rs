@@ -100,9 +100,14 @@ impl Write {
     /// These changes of this user.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if a key is named twice, or for more than [`MAX_CHANGES`].
+    /// [`ErrorKind::Invalid`] if a key is named twice, if a replacement has the very revision that it replaces, or for
+    /// more than [`MAX_CHANGES`].
     pub fn new(subject: Subject, epoch: EpochCheck, changes: Vec<Change>) -> Result<Self> {
         check_count(changes.len(), "a write has", "changes")?;
+        if changes.iter().any(|change| matches!(change, Change::Replace(_, read, new) if *read == new.revision)) {
+            let context = "a replacement needs a revision of its own, or it would pass for a retry and write nothing";
+            return Err(Error::new(ErrorKind::Invalid, context));
+        }
         let mut seen = HashSet::with_capacity(changes.len());
         if !changes.iter().all(|change| seen.insert(change.key())) {
             return Err(Error::new(ErrorKind::Invalid, "a write names the same key twice"));
@@ -159,7 +164,7 @@ pub enum Change {
     Insert(Key, Entry),
     /// Writes the entry over whatever stands there.
     Put(Key, Entry),
-    /// Writes the entry in the place of the one with this revision.
+    /// Writes the entry, under a new revision, in the place of the one with this revision.
     Replace(Key, Revision, Entry),
     /// Removes whatever stands there.
     Remove(Key),
@@ -255,6 +260,15 @@ mod tests {
         let changes = vec![Change::Remove(key.clone()), Change::RemoveIf(key, Revision::random())];
         let error = Write::new(subject(), EpochCheck::Ignore, changes).unwrap_err();
         assert_eq!(error.context(), "a write names the same key twice");
+    }
+
+    #[test]
+    fn a_replacement_under_the_revision_that_it_replaces_is_refused() {
+        let entry = Entry::new(crate::Value::string("v"), crate::Expiry::Never);
+        let replace = |read| vec![Change::Replace(Key::new("k").unwrap(), read, entry.clone())];
+        let error = Write::new(subject(), EpochCheck::Ignore, replace(entry.revision)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(Write::new(subject(), EpochCheck::Ignore, replace(Revision::random())).is_ok());
     }
 
     #[test]

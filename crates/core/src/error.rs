@@ -1,7 +1,7 @@
 //! The one public error: what went wrong, where, and whether a write may have happened.
 //!
-//! A lost condition is not an error but an [`Outcome`](crate::Outcome). Messages never carry identifiers'
-//! or entries' contents, nor anything from a configuration that could be a secret.
+//! A lost condition is not an error but an [`Outcome`](crate::Outcome). Messages never carry a user's id or an entry's
+//! content, nor anything from a configuration that could be a secret; a key may be named where the caller has to mend it.
 
 use std::error::Error as StdError;
 use std::fmt;

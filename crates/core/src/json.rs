@@ -37,7 +37,7 @@ impl<'a> Members<'a> {
         let members = deserializer
             .deserialize_map(MembersVisitor)
             .and_then(|members| deserializer.end().map(|()| members))
-            .map_err(|error| Error::new(ErrorKind::Invalid, "not a JSON object").with_source(error))?;
+            .map_err(|error| Error::new(ErrorKind::Invalid, format!("not a JSON object{}", place(&error))))?;
         Ok(Self(members))
     }
 
@@ -201,12 +201,41 @@ pub(crate) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
+/// How deep arrays and objects are nested in valid JSON text: 0 for a string or a number.
+///
+/// What is handed to others must not be deeper than their parsers go.
+pub fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut inside, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if inside => {
+                inside = escaped || byte != b'"';
+                escaped = !escaped && byte == b'\\';
+            }
+            b'"' => inside = true,
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// Checks that the text is one JSON value.
 pub(crate) fn validate(text: &str) -> Result<()> {
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(IgnoredAny) => Ok(()),
-        Err(error) => Err(Error::new(ErrorKind::Invalid, "a value must be JSON text").with_source(error)),
+        Err(error) => Err(Error::new(ErrorKind::Invalid, format!("a value must be JSON text{}", place(&error)))),
     }
+}
+
+/// Where the text is wrong. Not the parser's own words: they quote the text.
+fn place(error: &serde_json::Error) -> String {
+    format!(" (line {}, column {})", error.line(), error.column())
 }
 
 fn push_quoted(out: &mut String, text: &str) {
@@ -250,6 +279,20 @@ mod tests {
         for text in ["", "[]", "null", "{", "{} {}", "{}x", r#"{"a"}"#, "{'a':1}"] {
             assert_eq!(Members::parse(text).unwrap_err().kind(), ErrorKind::Invalid, "{text}");
         }
+    }
+
+    #[test]
+    fn depth_counts_what_is_open_at_once_and_not_in_strings() {
+        for (text, deep) in [("1", 0), ("[]", 1), ("[[],[]]", 2), (r#"{"a[{":["\"[[["]}"#, 2)] {
+            assert_eq!(depth(text), deep, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_where_and_quotes_nothing() {
+        let error = Members::parse("{\"a\": secret}").unwrap_err();
+        assert_eq!(error.to_string(), "invalid input: not a JSON object (line 1, column 7)");
+        assert!(std::error::Error::source(&error).is_none());
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl Profile {
     ) -> Self {
         let mut entries: Vec<_> = entries.into_iter().filter(|(_, entry)| entry.is_live(now)).collect();
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        entries.dedup_by(|(a, _), (b, _)| a == b);
         Self { epoch, entries, damaged }
     }
 

@@ -75,7 +75,6 @@ impl Writer {
         });
         match done {
             Ok(answers) => {
-                self.shared.set_failure(None);
                 for (job, answer) in begun.into_iter().zip(answers) {
                     (job.reply)(Ok(answer));
                 }
@@ -119,6 +118,7 @@ impl Writer {
         match txn.commit() {
             Ok(()) => {
                 self.shared.commits.fetch_add(1, Ordering::Relaxed);
+                self.shared.set_failure(None);
                 Ok(answers)
             }
             Err(error) => {

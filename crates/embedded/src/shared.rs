@@ -53,7 +53,7 @@ impl Shared {
         self.slot.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// What the last transaction failed of; none if it did not.
+    /// What a transaction failed of, until one is committed again.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

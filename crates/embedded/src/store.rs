@@ -23,6 +23,9 @@ use crate::shared::{Handle, Shared};
 /// Reads run on the caller's thread, many at once. Writes wait for a thread that does what waits together in one
 /// transaction and syncs the disk once for all of them, before it answers. A write that changes nothing costs no sync.
 ///
+/// A read looks at its deadline between two users; a disk that hangs in the middle of one holds the calling thread, which
+/// nothing can interrupt. Writes, and everything through the async API, end by their deadline also then.
+///
 /// A call made from an async task holds that task's thread up: [`AsyncEmbeddedStore`](crate::AsyncEmbeddedStore)
 /// is for those.
 #[derive(Clone)]

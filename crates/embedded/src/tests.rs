@@ -16,6 +16,7 @@ mod calls;
 mod disk;
 mod failures;
 mod group_commit;
+#[cfg(unix)]
 mod power_loss;
 
 /// How long a call may take where the test is not about time: a slow disk under many tests at once.

@@ -4,56 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Change, Effect, Entry, EpochCheck, Expiry, Key, Outcome, Revision,
-    Subject, Value,
+    AsyncStore as _, AsyncStoreExt as _, Change, Entry, EpochCheck, Expiry, Key, Outcome, Revision, Value,
+    Write,
 };
 
 use crate::act;
 use crate::context::{CaseResult, Context, entry, key};
-use crate::dice::Dice;
-use crate::history::{Answer, Ask, Event, Stamp, Ticks, is_linearizable};
-use crate::race::at_once;
+use crate::race::{Rounds, at_once};
 use crate::stamp::{number, stamped};
+
+mod histories;
+mod winners;
+
+pub(crate) use histories::histories_are_linearizable;
+pub(crate) use winners::{one_condition_wins_every_time, one_insert_wins, one_insert_wins_every_time};
 
 /// How many callers there are where there are many.
 const TASKS: usize = 64;
-
-pub(crate) async fn one_insert_wins(cx: Context) -> CaseResult {
-    const KEYS: usize = 32;
-    let user = cx.user("ann");
-    let insert = |task| {
-        let (cx, user) = (cx.clone(), user.clone());
-        async move {
-            let mut answers = Vec::new();
-            for at in 0..KEYS {
-                let mine = entry(&format!("of task {task}"));
-                let insert = cx.handle(task).insert(
-                    cx.call(),
-                    &user,
-                    EpochCheck::Is(None),
-                    key(&at.to_string()),
-                    mine.clone(),
-                );
-                answers.push((mine, insert.await.unwrap()));
-            }
-            answers
-        }
-    };
-    let answers = at_once(TASKS, insert).await;
-    let profile = act::load(&cx, &user).await;
-    assert_eq!(profile.len(), KEYS);
-    for at in 0..KEYS {
-        let answers = || answers.iter().map(|answers| &answers[at]);
-        let won = answers().filter(|(_, outcome)| *outcome == Outcome::Inserted);
-        let winners: Vec<&Entry> = won.map(|(mine, _)| mine).collect();
-        let [winner] = winners[..] else { panic!("{} inserts of key {at} won", winners.len()) };
-        for (mine, outcome) in answers().filter(|(mine, _)| mine.revision != winner.revision) {
-            assert_eq!(*outcome, Outcome::Kept(winner.clone()), "{} is told who won", mine.value.as_str());
-        }
-        assert_eq!(profile.get(&at.to_string()), Some(winner), "the winner of key {at} stands");
-    }
-    Ok(())
-}
 
 pub(crate) async fn different_keys_all_stay(cx: Context) -> CaseResult {
     for round in 0..4 {
@@ -82,6 +49,7 @@ pub(crate) async fn different_keys_all_stay(cx: Context) -> CaseResult {
 /// Every insert that was acknowledged stands, or was removed by exactly one acknowledged remove.
 pub(crate) async fn insert_races_remove(cx: Context) -> CaseResult {
     const TURNS: u64 = 40;
+    const TASKS: u64 = 12;
     let (user, start) = (cx.user("ann"), cx.start());
     act::put(&cx, &user, "other", &entry("stays")).await;
     let work = |task: usize| {
@@ -89,8 +57,8 @@ pub(crate) async fn insert_races_remove(cx: Context) -> CaseResult {
         async move {
             let (store, mut inserted, mut removed) = (cx.handle(task / 3), Vec::new(), 0);
             let mut seen = Revision::from_bytes([0xff; 8]);
-            for turn in 0..TURNS {
-                let mine = stamped(start, task as u64 * TURNS + turn);
+            for turn in Rounds::at_least(TURNS) {
+                let mine = stamped(start, turn * TASKS + task as u64);
                 let change = match task % 3 {
                     0 => Change::Insert(key("k"), mine.clone()),
                     1 => Change::Remove(key("k")),
@@ -110,7 +78,7 @@ pub(crate) async fn insert_races_remove(cx: Context) -> CaseResult {
             (inserted, removed)
         }
     };
-    let answers = at_once(12, work).await;
+    let answers = at_once(TASKS as usize, work).await;
     let inserted: Vec<Revision> = answers.iter().flat_map(|(inserted, _)| inserted.clone()).collect();
     let removed: usize = answers.iter().map(|(_, removed)| removed).sum();
     let profile = act::load(&cx, &user).await;
@@ -126,55 +94,55 @@ pub(crate) async fn insert_races_remove(cx: Context) -> CaseResult {
 
 /// A writer inserts one key after the other while the user is erased: what stood goes, what came after stays.
 pub(crate) async fn insert_races_erase(cx: Context) -> CaseResult {
-    const KEYS: u64 = 24;
+    const OLD: u64 = 60;
+    const NEW: u64 = 24;
     let start = cx.start();
-    for round in 0..25 {
+    for round in Rounds::at_least(20) {
         let user = cx.user(&format!("user {round}"));
+        let old = |at: u64| Change::Insert(key(&format!("old {at}")), stamped(start, at));
+        let old = Write::new(user.clone(), EpochCheck::Is(None), (0..OLD).map(old).collect()).unwrap();
+        cx.store().write_one(cx.call(), old).await;
         let erase = cx.erase(&user, 600_000);
         let check = if round % 2 == 0 { EpochCheck::Ignore } else { EpochCheck::Is(None) };
         let work = |task: usize| {
             let (cx, user, erase) = (cx.clone(), user.clone(), erase.clone());
             async move {
+                let mut answers = Vec::new();
                 if task == 0 {
                     // Not always at the very beginning.
-                    for _ in 0..round % 8 {
-                        cx.store().load(cx.call(), &user).await.unwrap();
+                    for _ in 0..round % 4 {
+                        let profile = act::load(&cx, &user).await;
+                        let stands = profile.entries().filter(|(key, _)| key.as_str().starts_with("old"));
+                        assert_eq!(stands.count() as u64, OLD);
                     }
-                    let stood = cx.store().erase_one(cx.call(), erase).await.unwrap();
-                    return (vec![], stood);
+                    assert!(cx.store().erase_one(cx.call(), erase).await.unwrap(), "something stood");
+                    return answers;
                 }
-                let mut answers = Vec::new();
-                for at in 0..KEYS {
-                    let insert = cx.handle(1).insert(
-                        cx.call(),
-                        &user,
-                        check,
-                        key(&at.to_string()),
-                        stamped(start, at),
-                    );
+                for at in 0..NEW {
+                    let new = key(&at.to_string());
+                    let insert = cx.handle(1).insert(cx.call(), &user, check, new, stamped(start, at));
                     answers.push(insert.await.unwrap());
+                    let profile = act::load(&cx, &user).await;
+                    let whole = profile.entries().filter(|(key, _)| key.as_str().starts_with("old")).count();
+                    assert!(whole == 0 || whole as u64 == OLD, "{whole} of {OLD}: not whole and not gone");
                 }
-                (answers, false)
+                answers
             }
         };
-        let mut ended = at_once(2, work).await;
-        let (answers, _) = ended.pop().expect("two tasks");
-        let (_, stood) = ended.pop().expect("two tasks");
+        let answers = at_once(2, work).await.pop().expect("two tasks");
         let profile = act::load(&cx, &user).await;
         let mut standing: Vec<u64> = profile.entries().map(|(_, entry)| number(start, entry)).collect();
         standing.sort_unstable();
         assert_eq!(profile.epoch(), Some(erase.epoch), "the mark is there, whoever was first");
         if check == EpochCheck::Ignore {
             assert!(answers.iter().all(|answer| *answer == Outcome::Inserted), "{answers:?}");
-            let first = KEYS - standing.len() as u64;
-            assert_eq!(standing, (first..KEYS).collect::<Vec<_>>(), "all that came before the erase is gone");
-            assert_eq!(stood, first > 0, "the erase says whether something stood");
+            let first = NEW.saturating_sub(standing.len() as u64);
+            assert_eq!(standing, (first..NEW).collect::<Vec<_>>(), "all that came before the erase is gone");
         } else {
             assert_eq!(standing, [0; 0], "what did not know of the erasure is gone or was refused");
             let accepted = answers.iter().take_while(|answer| **answer == Outcome::Inserted).count();
             let rest = &answers[accepted..];
             assert!(rest.iter().all(|answer| *answer == Outcome::Erased), "refused ever after: {answers:?}");
-            assert_eq!(stood, accepted > 0, "the erase says whether something stood");
         }
     }
     Ok(())
@@ -187,44 +155,46 @@ pub(crate) async fn replace_counts_to_two_hundred(cx: Context) -> CaseResult {
     fn count(entry: &Entry) -> usize {
         entry.value.as_str().parse().expect("the counter is a number")
     }
-    let user = cx.user("ann");
     let value = |count: usize| Value::new(count.to_string()).expect("a number is JSON");
     let zero = Entry::new(value(0), Expiry::Never);
-    act::put(&cx, &user, "counter", &zero).await;
-    act::put(&cx, &user, "other", &zero).await;
-    let work = |task: usize| {
-        let (cx, user) = (cx.clone(), user.clone());
-        async move {
-            let (store, mut reached) = (cx.handle(task), Vec::new());
-            let read = || async {
-                let read = store.get(cx.call(), &user, &key("counter")).await.unwrap();
-                read.expect("the counter is never absent")
-            };
-            for _ in 0..TURNS {
-                let mut seen = read().await;
-                let mut attempts = 0;
-                loop {
-                    attempts += 1;
-                    assert!(attempts < MAX_ATTEMPTS, "somebody always gets on");
-                    let next = Entry::new(value(count(&seen) + 1), Expiry::Never);
-                    let replace = store.replace(cx.call(), &user, key("counter"), seen.revision, next);
-                    match replace.await.unwrap() {
-                        Outcome::Replaced => break reached.push(count(&seen) + 1),
-                        // What a refusal tells is as good as a read.
-                        Outcome::Kept(standing) if attempts % 2 == 0 => seen = standing,
-                        Outcome::Kept(_) => seen = read().await,
-                        other => panic!("no answer to a replace: {other:?}"),
+    for round in Rounds::at_least(1) {
+        let user = cx.user(&format!("user {round}"));
+        act::put(&cx, &user, "counter", &zero).await;
+        act::put(&cx, &user, "other", &zero).await;
+        let work = |task: usize| {
+            let (cx, user) = (cx.clone(), user.clone());
+            async move {
+                let (store, mut reached) = (cx.handle(task), Vec::new());
+                let read = || async {
+                    let read = store.get(cx.call(), &user, &key("counter")).await.unwrap();
+                    read.expect("the counter is never absent")
+                };
+                for _ in 0..TURNS {
+                    let mut seen = read().await;
+                    let mut attempts = 0;
+                    loop {
+                        attempts += 1;
+                        assert!(attempts < MAX_ATTEMPTS, "somebody always gets on");
+                        let next = Entry::new(value(count(&seen) + 1), Expiry::Never);
+                        let replace = store.replace(cx.call(), &user, key("counter"), seen.revision, next);
+                        match replace.await.unwrap() {
+                            Outcome::Replaced => break reached.push(count(&seen) + 1),
+                            // What a refusal tells is as good as a read.
+                            Outcome::Kept(standing) if attempts % 2 == 0 => seen = standing,
+                            Outcome::Kept(_) => seen = read().await,
+                            other => panic!("no answer to a replace: {other:?}"),
+                        }
                     }
                 }
+                reached
             }
-            reached
-        }
-    };
-    let mut reached: Vec<usize> = at_once(TASKS, work).await.into_iter().flatten().collect();
-    reached.sort_unstable();
-    assert_eq!(reached, (1..=TASKS * TURNS).collect::<Vec<_>>(), "every number was reached once");
-    assert_eq!(cx.value(&user, &key("counter")).await.as_deref(), Some("200"));
-    assert_eq!(cx.value(&user, &key("other")).await.as_deref(), Some("0"));
+        };
+        let mut reached: Vec<usize> = at_once(TASKS, work).await.into_iter().flatten().collect();
+        reached.sort_unstable();
+        assert_eq!(reached, (1..=TASKS * TURNS).collect::<Vec<_>>(), "every number was reached once");
+        assert_eq!(cx.value(&user, &key("counter")).await.as_deref(), Some("200"));
+        assert_eq!(cx.value(&user, &key("other")).await.as_deref(), Some("0"));
+    }
     Ok(())
 }
 
@@ -271,7 +241,7 @@ pub(crate) async fn writer_between_read_and_write_is_noticed(cx: Context) -> Cas
 
 pub(crate) async fn readers_see_old_or_new(cx: Context) -> CaseResult {
     const WRITERS: usize = 3;
-    const WRITES: u64 = 120;
+    const WRITES: u64 = 100;
     let (user, start) = (cx.user("ann"), cx.start());
     act::put(&cx, &user, "k", &stamped(start, 0)).await;
     let writing = Arc::new(AtomicUsize::new(WRITERS));
@@ -280,20 +250,18 @@ pub(crate) async fn readers_see_old_or_new(cx: Context) -> CaseResult {
         async move {
             let store = cx.handle(task);
             if task >= WRITERS {
-                let mut reads = 0;
-                while writing.load(Ordering::SeqCst) > 0 || reads == 0 {
+                while writing.load(Ordering::SeqCst) > 0 {
                     let one = store.get(cx.call(), &user, &key("k")).await.unwrap();
                     number(start, &one.expect("it is always there"));
                     let all = store.load(cx.call(), &user).await.unwrap();
                     assert_eq!(all.len(), 1, "it is always there");
                     number(start, all.get("k").expect("the only key"));
-                    reads += 1;
                     tokio::task::yield_now().await;
                 }
                 return;
             }
             let mut seen = Revision::from_bytes([0; 8]);
-            for turn in 0..WRITES {
+            for turn in Rounds::at_least(WRITES) {
                 let mine = stamped(start, 1 + turn * WRITERS as u64 + task as u64);
                 let change = match turn % 3 {
                     0 => Change::Put(key("k"), mine.clone()),
@@ -353,97 +321,4 @@ pub(crate) async fn first_use_by_many_at_once(cx: Context) -> CaseResult {
     assert!(expected.clone().all(|task| profile.get(&task.to_string()).is_some()));
     assert_eq!(profile.len(), expected.count());
     Ok(())
-}
-
-/// Short histories of one entry, each of which the checker has to explain.
-pub(crate) async fn histories_are_linearizable(cx: Context) -> CaseResult {
-    const ROUNDS: u64 = 40;
-    const TASKS: usize = 4;
-    const CALLS: u64 = 6;
-    for round in 0..ROUNDS {
-        let user = cx.user(&format!("user {round}"));
-        let ticks = Arc::new(Ticks::default());
-        let work = |task: usize| {
-            let (cx, user, ticks) = (cx.clone(), user.clone(), Arc::clone(&ticks));
-            async move {
-                let mut dice = Dice::new(round * 100 + task as u64);
-                let mut history = Vec::new();
-                let mut seen = 0;
-                let mut last = None;
-                for turn in 0..CALLS {
-                    let revision = 1 + task as u64 * CALLS + turn;
-                    let new = Stamp { revision, value: dice.roll(2) };
-                    let ask = match (dice.roll(10), last) {
-                        (0..=1, _) => Ask::Get,
-                        (2, _) => Ask::Put(new),
-                        (3..=4, _) => Ask::Insert(new),
-                        (5, _) => Ask::Remove,
-                        (6, _) => Ask::RemoveIf(seen),
-                        // Sent again, as after a lost answer.
-                        (7, Some(last)) => last,
-                        _ => Ask::Replace(seen, new),
-                    };
-                    let began = ticks.next();
-                    let answer = asked(&cx, task, &user, ask).await;
-                    let ended = ticks.next();
-                    match (ask, answer) {
-                        (_, Answer::Found(Some(stands)) | Answer::Kept(stands)) => seen = stands.revision,
-                        (Ask::Insert(new), Answer::Inserted)
-                        | (Ask::Put(new), Answer::Written)
-                        | (Ask::Replace(_, new), Answer::Replaced) => seen = new.revision,
-                        _ => {}
-                    }
-                    if matches!(ask, Ask::Insert(_) | Ask::Replace(..)) {
-                        last = Some(ask);
-                    }
-                    history.push(Event { task, began, ended, ask, answer });
-                    if dice.roll(2) == 0 {
-                        tokio::task::yield_now().await;
-                    }
-                }
-                history
-            }
-        };
-        let mut history: Vec<Event> = at_once(TASKS, work).await.into_iter().flatten().collect();
-        history.sort_by_key(|event| event.began);
-        let shown = || history.iter().map(|event| format!("\n{event}")).collect::<String>();
-        assert!(is_linearizable(&history), "no order explains round {round}:{}", shown());
-    }
-    Ok(())
-}
-
-/// Makes one call of a history; revisions and values are numbers there.
-async fn asked(cx: &Context, task: usize, user: &Subject, ask: Ask) -> Answer {
-    let name = |revision: u64| Revision::from_bytes(revision.to_be_bytes());
-    let written = |new: Stamp| entry(&new.value.to_string()).with_revision(name(new.revision));
-    let stamp = |entry: &Entry| {
-        let revision = u64::from_be_bytes(entry.revision.to_bytes());
-        let value = entry.value.as_str().trim_matches('"').parse().expect("only numbers were written");
-        Stamp { revision, value }
-    };
-    let change = match ask {
-        Ask::Get => {
-            let found = cx.handle(task).get(cx.call(), user, &key("k")).await.unwrap();
-            return Answer::Found(found.as_ref().map(stamp));
-        }
-        Ask::Insert(new) => Change::Insert(key("k"), written(new)),
-        Ask::Put(new) => Change::Put(key("k"), written(new)),
-        Ask::Replace(read, new) => Change::Replace(key("k"), name(read), written(new)),
-        Ask::Remove => Change::Remove(key("k")),
-        Ask::RemoveIf(read) => Change::RemoveIf(key("k"), name(read)),
-    };
-    match cx.handle(task).change(cx.call(), user, EpochCheck::Is(None), change).await {
-        Ok(Outcome::Inserted) => Answer::Inserted,
-        Ok(Outcome::Written) => Answer::Written,
-        Ok(Outcome::Replaced) => Answer::Replaced,
-        Ok(Outcome::Unchanged) => Answer::Unchanged,
-        Ok(Outcome::Removed) => Answer::Removed,
-        Ok(Outcome::WasAbsent) => Answer::WasAbsent,
-        Ok(Outcome::Kept(standing)) => Answer::Kept(stamp(&standing)),
-        Ok(Outcome::Gone) => Answer::Gone,
-        Ok(other) => panic!("no answer to {ask:?}: {other:?}"),
-        // Ordinary on some databases under contention, and honest.
-        Err(error) if error.effect() == Effect::Unknown => Answer::Unknown,
-        Err(error) => panic!("{ask:?} was not answered: {error}"),
-    }
 }

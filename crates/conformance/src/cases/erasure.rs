@@ -7,7 +7,7 @@ use stickystore_core::{
 
 use crate::act;
 use crate::context::{CaseResult, Context, entry, key};
-use crate::race::at_once;
+use crate::race::{Rounds, at_once};
 use crate::seen::assert_entries;
 use crate::stamp::{number, stamped};
 
@@ -434,7 +434,7 @@ pub(crate) async fn long_ids_are_erased(cx: Context) -> CaseResult {
 pub(crate) async fn erase_races_a_batch_of_inserts(cx: Context) -> CaseResult {
     const KEYS: u64 = 16;
     let start = cx.start();
-    for round in 0..30 {
+    for round in Rounds::at_least(20) {
         let user = cx.user(&format!("user {round}"));
         let check = if round % 2 == 0 { EpochCheck::Ignore } else { EpochCheck::Is(None) };
         let insert = |at: u64| Change::Insert(key(&at.to_string()), stamped(start, at));

@@ -18,8 +18,9 @@ const MARK: u64 = 600_000;
 /// How much later than its deadline a call may end, by the contract.
 const OVERRUN: Duration = Duration::from_millis(100);
 
-/// How much later still a busy machine may notice.
-const MACHINE: Duration = Duration::from_millis(200);
+/// How much later still a machine may notice that runs many suites at once. What a store does when its server
+/// is silent is tried with a proxy in between, not here.
+const MACHINE: Duration = Duration::from_millis(900);
 
 /// A text that nothing may show.
 const SECRET: &str = "f5d1c0ffee-must-not-be-shown";

@@ -47,16 +47,32 @@ impl Found {
 }
 
 async fn page(cx: &Context, store: &Probe, cursor: Option<&Cursor>, limit: usize, millis: u64) -> Page {
-    let page = store.scan_users(cx.at(millis), cx.namespace(), cursor, limit).await.expect("scan answers");
+    page_of(cx.namespace(), cx, store, cursor, limit, millis).await
+}
+
+async fn page_of(
+    namespace: &Namespace,
+    cx: &Context,
+    store: &Probe,
+    cursor: Option<&Cursor>,
+    limit: usize,
+    millis: u64,
+) -> Page {
+    let page = store.scan_users(cx.at(millis), namespace, cursor, limit).await.expect("scan answers");
     assert!(page.next.is_none() || page.next.as_ref() != cursor, "a cursor that stands still never ends");
     page
 }
 
 /// Scans the case's namespace from the start to the end, so many milliseconds after the case began.
 async fn scan_at(cx: &Context, limit: usize, millis: u64) -> Found {
+    scan_of(cx.namespace(), cx, limit, millis).await
+}
+
+/// Scans a namespace from the start to the end.
+async fn scan_of(namespace: &Namespace, cx: &Context, limit: usize, millis: u64) -> Found {
     let (mut found, mut cursor) = (Found::default(), None);
     for _ in 0..MAX_PAGES {
-        let mut page = page(cx, cx.store(), cursor.as_ref(), limit, millis).await;
+        let mut page = page_of(namespace, cx, cx.store(), cursor.as_ref(), limit, millis).await;
         cursor = page.next.take();
         found.take(page);
         if cursor.is_none() {
@@ -303,20 +319,10 @@ pub(crate) async fn namespace_that_looks_like_a_pattern_is_literal(cx: Context) 
     for pattern in patterns {
         let user = inside(&format!("{ours}{pattern}"), "ann");
         act::put(&cx, &user, "k", &mine).await;
-        // A page may be empty and still not be the last.
-        let (mut users, mut cursor) = (Vec::new(), None);
-        for _ in 0..MAX_PAGES {
-            let page = cx.store().scan_users(cx.call(), &user.namespace, cursor.as_ref(), 100).await;
-            let page = page.expect("scan answers");
-            users.extend(page.users);
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        let ids: Vec<&str> = users.iter().map(|(id, _)| id.as_str()).collect();
+        let found = scan_of(&user.namespace, &cx, 100, 0).await;
+        let ids: Vec<&str> = found.users.iter().map(|(id, _)| id.as_str()).collect();
         assert_eq!(ids, ["ann"], "a scan of the namespace that ends with {pattern:?}");
-        assert_entries(&users[0].1, &[("k", &mine)], "the user has these");
+        assert_entries(&found.users[0].1, &[("k", &mine)], "the user has these");
     }
     Ok(())
 }

@@ -40,6 +40,8 @@ fn assert_full(store: &EmbeddedStore, acknowledged: &[String], error: &Error) {
     }
     let refused = format!("user {}", acknowledged.len());
     assert!(!is_there(store, &refused), "what is called not applied is not there");
+    // Changes nothing, so that it says nothing about the room there is.
+    assert_eq!(store.remove(call(), &user("nobody"), key()).unwrap(), Outcome::WasAbsent);
     let findings = store.diagnose(call());
     let finding = findings.iter().find(|finding| finding.name == "last-write-failed").unwrap();
     assert_eq!(finding.severity, Severity::Problem);
