@@ -18,7 +18,10 @@ pub(crate) struct Need {
 pub(crate) const NEEDS: &[Need] = &[Need {
     name: "redis-server",
     probe: &["redis-server", "--version"],
-    install: &[&["apt-get", "update"], &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"]],
+    install: &[
+        &["apt-get", "update"],
+        &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
+    ],
 }];
 
 /// Sees that everything is there; brings what is missing if that is asked for.
@@ -49,7 +52,8 @@ pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
 
 fn command(words: &[&str]) -> Option<Command> {
     let (program, arguments) = words.split_first()?;
-    let mut command = if *program == "apt-get" && !is_root() { Command::new("sudo") } else { Command::new("env") };
+    let mut command =
+        if *program == "apt-get" && !is_root() { Command::new("sudo") } else { Command::new("env") };
     command.env("DEBIAN_FRONTEND", "noninteractive").arg(program).args(arguments);
     Some(command)
 }

@@ -104,8 +104,12 @@ impl Write {
     /// more than [`MAX_CHANGES`].
     pub fn new(subject: Subject, epoch: EpochCheck, changes: Vec<Change>) -> Result<Self> {
         check_count(changes.len(), "a write has", "changes")?;
-        if changes.iter().any(|change| matches!(change, Change::Replace(_, read, new) if *read == new.revision)) {
-            let context = "a replacement needs a revision of its own, or it would pass for a retry and write nothing";
+        if changes
+            .iter()
+            .any(|change| matches!(change, Change::Replace(_, read, new) if *read == new.revision))
+        {
+            let context =
+                "a replacement needs a revision of its own, or it would pass for a retry and write nothing";
             return Err(Error::new(ErrorKind::Invalid, context));
         }
         let mut seen = HashSet::with_capacity(changes.len());

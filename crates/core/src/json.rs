@@ -229,7 +229,9 @@ pub fn depth(text: &str) -> usize {
 pub(crate) fn validate(text: &str) -> Result<()> {
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(IgnoredAny) => Ok(()),
-        Err(error) => Err(Error::new(ErrorKind::Invalid, format!("a value must be JSON text{}", place(&error)))),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Invalid, format!("a value must be JSON text{}", place(&error))))
+        }
     }
 }
 
