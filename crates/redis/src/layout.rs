@@ -95,7 +95,7 @@ pub(crate) fn decode(text: &[u8], now: UnixMillis) -> Field {
     }
     match decode_body(body) {
         Ok((value, extra)) => {
-            let mut entry = Entry::new(value, expiry).with_revision(revision);
+            let mut entry = Entry::stored(value, expiry, revision);
             if let Some(extra) = extra {
                 entry = match with_extra(entry, extra) {
                     Some(entry) => entry,

@@ -48,9 +48,13 @@ impl RedisStore {
         };
         // The server may give a key twice.
         let mut users = BTreeSet::new();
+        let mut looked_at = limit.clamp(*LOOKED_AT.start(), *LOOKED_AT.end());
         for _ in 0..SCANS_PER_PAGE {
-            let (next, found) = self.scan_once(call, namespace, cursor, limit).await?;
+            let (next, found) = self.scan_once(call, namespace, cursor, looked_at).await?;
             cursor = next;
+            if found.is_empty() {
+                looked_at = (looked_at * 2).min(*LOOKED_AT.end());
+            }
             users.extend(found);
             if cursor == 0 || users.len() >= limit {
                 break;
@@ -66,11 +70,11 @@ impl RedisStore {
         call: Call,
         namespace: &Namespace,
         cursor: u64,
-        limit: usize,
+        looked_at: usize,
     ) -> Result<(u64, Vec<UserId>)> {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(layout::pattern(namespace));
-        scan.arg("COUNT").arg(limit.clamp(*LOOKED_AT.start(), *LOOKED_AT.end()));
+        scan.arg("COUNT").arg(looked_at);
         let Value::Array(answer) = self.answer(self.long_lane(), &scan, call.deadline).await? else {
             return Err(error::odd_answer());
         };

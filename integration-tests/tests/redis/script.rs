@@ -114,7 +114,9 @@ fn change(name: usize) -> impl Strategy<Value = Change> {
     prop_oneof![
         entry().prop_map(move |entry| Change::Insert(key(), entry)),
         entry().prop_map(move |entry| Change::Put(key(), entry)),
-        (revision(), entry()).prop_map(move |(read, entry)| Change::Replace(key(), read, entry)),
+        (revision(), entry())
+            .prop_filter("a replacement has a revision of its own", |(read, entry)| *read != entry.revision)
+            .prop_map(move |(read, entry)| Change::Replace(key(), read, entry)),
         Just(Change::Remove(key())),
         revision().prop_map(move |read| Change::RemoveIf(key(), read)),
     ]
