@@ -39,6 +39,7 @@ fn each_crate_knows_only_those_above_it() {
     let order = [
         "stickystore-core",
         "stickystore-redis",
+        "stickystore-embedded",
         "stickystore-services",
         "stickystore-conformance",
         "stickystore-cli",
