@@ -163,7 +163,7 @@ impl Fault for ErasesOneByOne {
                 return bench.erase_all(call, std::slice::from_ref(erase)).pop().unwrap();
             }
             for key in listed.keys() {
-                std::thread::sleep(BETWEEN);
+                std::thread::sleep(5 * BETWEEN);
                 if let Some(ours) = bench.state().ours_mut(&erase.subject) {
                     ours.slots.remove(key);
                 }
