@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stickystore_conformance::{Harness, Opened, run};
 use stickystore_core::decide::{Act, Stored, decide, decide_erase};
 use stickystore_core::{
-    Call, Change, Effect, Entry, Erase, Error, ErrorKind, Key, Keys, Mark, Outcome, Profile, Read, Result,
-    Store, StoreInfo, Subject, Write,
+    Call, Change, Effect, Entry, EpochCheck, Erase, Error, ErrorKind, Key, Keys, Mark, Outcome, Profile,
+    Read, Result, Store, StoreInfo, Subject, Write,
 };
 
 struct MyStore {
@@ -54,21 +54,18 @@ impl MyStore {
         act(users.entry(subject.clone()).or_default())
     }
 
-    fn change(&self, call: Call, write: &Write, change: &Change) -> Result<Outcome> {
-        self.admit(call)?;
+    fn change(&self, call: Call, user: &mut User, check: EpochCheck, change: &Change) -> Result<Outcome> {
         if change.entry().is_some_and(|entry| entry.size_bytes() > self.info.limits.entry_bytes) {
-            return Err(Error::new(ErrorKind::TooLarge, "the value is over this store's limit"));
+            return Err(Error::new(ErrorKind::TooLarge, "the entry is over this store's limit"));
         }
-        self.user(write.subject(), |user| {
-            let stored = user.entries.get(change.key()).map_or(Stored::Absent, Stored::Entry);
-            let decision = decide(change, stored, write.epoch(), user.mark, call.now);
-            match (decision.act, change.entry()) {
-                (Act::Write, Some(entry)) => drop(user.entries.insert(change.key().clone(), entry.clone())),
-                (Act::Delete, _) => drop(user.entries.remove(change.key())),
-                _ => {}
-            }
-            decision.outcome
-        })
+        let stored = user.entries.get(change.key()).map_or(Stored::Absent, Stored::Entry);
+        let decision = decide(change, stored, check, user.mark, call.now);
+        match (decision.act, change.entry()) {
+            (Act::Write, Some(entry)) => drop(user.entries.insert(change.key().clone(), entry.clone())),
+            (Act::Delete, _) => drop(user.entries.remove(change.key())),
+            _ => {}
+        }
+        decision.outcome
     }
 }
 
@@ -91,9 +88,15 @@ impl Store for MyStore {
     }
 
     fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
-        let changes =
-            |write: &Write| write.changes().iter().map(|change| self.change(call, write, change)).collect();
-        writes.iter().map(changes).collect()
+        let answer = |write: &Write| match self.admit(call) {
+            Err(error) => vec![Err(error); write.changes().len()],
+            // All changes of a write in one step.
+            Ok(()) => self.user(write.subject(), |user| {
+                let change = |change| self.change(call, user, write.epoch(), change);
+                write.changes().iter().map(change).collect()
+            }),
+        };
+        writes.iter().map(answer).collect()
     }
 
     fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
