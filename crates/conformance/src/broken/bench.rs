@@ -356,7 +356,8 @@ impl Clone for Bench {
 
 impl fmt::Debug for Bench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bench").finish_non_exhaustive()
+        let data = self.fault().debug(self).unwrap_or_default();
+        f.debug_struct("Bench").field("data", &data).finish_non_exhaustive()
     }
 }
 

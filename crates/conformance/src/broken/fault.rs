@@ -151,6 +151,11 @@ pub(super) trait Fault: Send + Sync + 'static {
         Ok(bench.page(&state, namespace, cursor, limit, call.now))
     }
 
+    /// What `Debug` shows of the data.
+    fn debug(&self, _bench: &Bench) -> Option<String> {
+        None
+    }
+
     /// A clone of the handle.
     fn cloned(&self, bench: &Bench) -> Bench {
         bench.alias()

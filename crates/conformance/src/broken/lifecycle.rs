@@ -5,12 +5,14 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use stickystore_core::{
-    Call, Cursor, Effect, ErrorKind, Namespace, Operation, Outcome, Page, Profile, Read, Result, Write,
+    Call, Change, Cursor, Effect, ErrorKind, Namespace, Operation, Outcome, Page, Profile, Read, Result,
+    Write,
 };
 
 use super::BrokenStore;
 use super::bench::{Bench, fail, opened};
 use super::fault::Fault;
+use super::state::State;
 
 /// How long the slow store takes where it has not the time.
 const TOO_LATE: Duration = Duration::from_millis(400);
@@ -85,6 +87,21 @@ pub(super) const STORES: &[BrokenStore] = &[
         name: "scans after close",
         breaks: "every call after a close is Closed: scan",
         open: || opened(IgnoresClose(Operation::Scan)),
+    },
+    BrokenStore {
+        name: "a ping needs a right of its own",
+        breaks: "ping says whether the store is there",
+        open: || opened(DeniesPing),
+    },
+    BrokenStore {
+        name: "derives Debug",
+        breaks: "Debug shows nothing that is stored",
+        open: || opened(DerivesDebug),
+    },
+    BrokenStore {
+        name: "names the key in its errors",
+        breaks: "errors show no identifiers and no content",
+        open: || opened(NamesKeys),
     },
     BrokenStore {
         name: "a closed store is unavailable",
@@ -198,5 +215,42 @@ impl Fault for ClosedIsUnavailable {
             return Err(fail(operation, ErrorKind::Unavailable, "the connection is gone"));
         }
         bench.admit(call, operation)
+    }
+}
+
+/// `PING` is not among what the user of the server may call.
+struct DeniesPing;
+
+impl Fault for DeniesPing {
+    fn ping(&self, bench: &Bench, call: Call) -> Result<()> {
+        bench.admit(call, Operation::Ping)?;
+        Err(fail(Operation::Ping, ErrorKind::Denied, "no permission for this command"))
+    }
+}
+
+struct DerivesDebug;
+
+impl Fault for DerivesDebug {
+    fn debug(&self, bench: &Bench) -> Option<String> {
+        Some(format!("{:?}", bench.state()))
+    }
+}
+
+/// For whoever has to find the entry.
+struct NamesKeys;
+
+impl Fault for NamesKeys {
+    fn change(
+        &self,
+        bench: &Bench,
+        state: &mut State,
+        write: &Write,
+        change: &Change,
+        call: Call,
+    ) -> Result<Outcome> {
+        bench.change(state, write, change, call).map_err(|error| {
+            fail(Operation::Write, error.kind(), &format!("{}: {}", change.key(), error.context()))
+                .with_effect(error.effect())
+        })
     }
 }
