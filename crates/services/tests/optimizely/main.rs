@@ -1,180 +1,22 @@
-//! The User Profile Service as SDKs use it: what it hands out, what a save does, and the traces of the save guard.
+//! The User Profile Service as SDKs use it: what it hands out, and what a save does. The save guard is in `guard`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test asserts, and an assertion panics")]
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+mod bench;
+mod guard;
+
+use std::sync::Arc;
 
 use stickystore_core::memory::MemoryStore;
 use stickystore_core::{
-    AsyncStore, Call, Change, Clock, Entry, EpochCheck, Erase, Error, ErrorKind, Expiry, Finding, Immediate,
-    Key, ManualClock, Namespace, Outcome, Profile, Read, Scan, Store, StoreExt, StoreInfo, Subject, Ttl,
-    UnixMillis, UserId, Value, Write,
+    AsyncStore, Change, Clock, Entry, EpochCheck, ErrorKind, Expiry, Immediate, Key, Namespace, Store,
+    StoreExt, Value, Write,
 };
 use stickystore_services::optimizely::{
     AsyncUserProfileService, RECEIPT_KEY, UserProfile, UserProfileService,
 };
-use stickystore_services::{Receipts, SaveReport, Saved, Settings, Why};
+use stickystore_services::{Receipts, Saved, Settings, Why};
 
-const HOUR: Duration = Duration::from_secs(3_600);
-
-/// A store, its clock and the service over it.
-struct Bench {
-    store: Hooked,
-    clock: ManualClock,
-    service: UserProfileService<Hooked>,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self::with(|settings| settings)
-    }
-
-    fn with(adjust: impl FnOnce(Settings) -> Settings) -> Self {
-        let clock = ManualClock::new(UnixMillis::new(1_700_000_000_000).unwrap());
-        let settings = Settings::new(Namespace::new("shop").unwrap())
-            .with_clock(clock.clone())
-            .with_ttl(Ttl::new(HOUR).unwrap());
-        let store = Hooked::default();
-        Self { store: store.clone(), clock, service: UserProfileService::new(store, adjust(settings)) }
-    }
-
-    fn subject(&self) -> Subject {
-        Subject::new(Namespace::new("shop").unwrap(), UserId::new("ann").unwrap())
-    }
-
-    fn call(&self) -> Call {
-        Call::new(self.clock.now(), Instant::now() + Duration::from_secs(5))
-    }
-
-    /// What an SDK gets from a lookup.
-    fn lookup(&self) -> UserProfile {
-        UserProfile::parse(&self.service.lookup_json("ann").unwrap()).unwrap()
-    }
-
-    /// What an SDK with an empty profile saves: what it just bucketed, without a receipt.
-    fn save_bare(&self, map: &[(&str, &str)]) -> SaveReport {
-        let mut profile = UserProfile::new("ann");
-        for (experiment, variation) in map {
-            profile.set_variation(*experiment, *variation);
-        }
-        self.save(&profile)
-    }
-
-    /// Saves through the SDK's JSON.
-    fn save(&self, profile: &UserProfile) -> SaveReport {
-        self.service.save_json(&profile.to_json()).unwrap()
-    }
-
-    /// Every experiment and variation that is stored.
-    fn stored(&self) -> Vec<(String, String)> {
-        let profile = self.service.lookup("ann").unwrap();
-        profile.iter().map(|(experiment, variation)| (experiment.into(), variation.into())).collect()
-    }
-
-    fn entry(&self, key: &str) -> Entry {
-        self.store.inner.get(self.call(), &self.subject(), &Key::new(key).unwrap()).unwrap().unwrap()
-    }
-
-    fn erase(&self) {
-        self.store.inner.erase_one(self.call(), Erase::new(self.subject(), self.clock.now())).unwrap();
-    }
-}
-
-fn pairs(map: &[(&str, &str)]) -> Vec<(String, String)> {
-    map.iter().map(|(experiment, variation)| (experiment.to_string(), variation.to_string())).collect()
-}
-
-fn with(mut profile: UserProfile, experiment: &str, variation: &str) -> UserProfile {
-    profile.set_variation(experiment, variation);
-    profile
-}
-
-/// Why an entry was kept, and its winner.
-fn kept(report: &SaveReport, key: &str) -> (Why, Option<String>) {
-    match report.get(key) {
-        Some(Saved::Kept { why, winner }) => (*why, winner.as_ref().map(|winner| winner.as_str().to_owned())),
-        other => panic!("{key} was not kept but {other:?}"),
-    }
-}
-
-/// The memory store with a hand in between: something happens before a write, writes are counted and remembered.
-#[derive(Debug, Clone, Default)]
-struct Hooked {
-    inner: MemoryStore,
-    hooks: Arc<Mutex<Hooks>>,
-}
-
-#[derive(Default)]
-struct Hooks {
-    before_write: Option<Box<dyn FnOnce() + Send>>,
-    fail_reads: bool,
-    reads: usize,
-    writes: Vec<Write>,
-}
-
-impl std::fmt::Debug for Hooks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hooks")
-    }
-}
-
-impl Hooked {
-    fn before_next_write(&self, happens: impl FnOnce() + Send + 'static) {
-        self.hooks.lock().unwrap().before_write = Some(Box::new(happens));
-    }
-
-    /// Reads and writes so far, since this was last asked.
-    fn calls(&self) -> (usize, usize) {
-        let mut hooks = self.hooks.lock().unwrap();
-        (std::mem::take(&mut hooks.reads), std::mem::take(&mut hooks.writes).len())
-    }
-}
-
-impl Store for Hooked {
-    fn info(&self) -> &StoreInfo {
-        self.inner.info()
-    }
-
-    fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile, Error>> {
-        let mut hooks = self.hooks.lock().unwrap();
-        hooks.reads += 1;
-        if hooks.fail_reads {
-            return vec![Err(Error::new(ErrorKind::Unavailable, "injected")); reads.len()];
-        }
-        self.inner.read(call, reads)
-    }
-
-    fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome, Error>>> {
-        let mut hooks = self.hooks.lock().unwrap();
-        hooks.writes.extend_from_slice(writes);
-        let happens = hooks.before_write.take();
-        drop(hooks);
-        if let Some(happens) = happens {
-            happens();
-        }
-        self.inner.write(call, writes)
-    }
-
-    fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool, Error>> {
-        self.inner.erase(call, erases)
-    }
-
-    fn ping(&self, call: Call) -> Result<(), Error> {
-        self.inner.ping(call)
-    }
-
-    fn close(&self, call: Call) -> Result<(), Error> {
-        self.inner.close(call)
-    }
-
-    fn diagnose(&self, call: Call) -> Vec<Finding> {
-        self.inner.diagnose(call)
-    }
-
-    fn scan(&self) -> Option<&dyn Scan> {
-        self.inner.scan()
-    }
-}
+use crate::bench::{Bench, HOUR, kept, pairs, with};
 
 #[test]
 fn a_user_without_entries_gets_a_profile_with_only_a_receipt() {
@@ -302,77 +144,6 @@ fn the_same_variation_from_two_processes_is_unchanged() {
     let bench = Bench::new();
     bench.save_bare(&[("e1", "red")]);
     assert!(matches!(bench.save_bare(&[("e1", "red")]).get("e1"), Some(Saved::Unchanged)));
-}
-
-#[test]
-fn t3_a_lookup_that_the_sdk_never_got_proves_nothing() {
-    // We answered well, the SDK's wrapper had timed out and the SDK buckets anew: its save has no receipt.
-    let bench = Bench::new();
-    bench.save_bare(&[("e1", "A")]);
-    let _answered_but_not_received = bench.lookup();
-    let report = bench.save_bare(&[("e1", "B")]);
-    assert_eq!(kept(&report, "e1"), (Why::Unproven, Some(r#"{"variation_id":"A"}"#.into())));
-    assert_eq!(bench.stored(), pairs(&[("e1", "A")]));
-}
-
-#[test]
-fn t7_two_datafiles_do_not_replace_each_other_for_ever() {
-    let bench = Bench::new();
-    bench.save_bare(&[("e1", "A")]);
-    let report = bench.save(&with(bench.lookup(), "e1", "C"));
-    assert!(matches!(report.get("e1"), Some(Saved::Replaced { .. })));
-    let report = bench.save(&with(bench.lookup(), "e1", "A"));
-    assert_eq!(kept(&report, "e1"), (Why::War, Some(r#"{"variation_id":"C"}"#.into())));
-    bench.clock.advance(Settings::REPLACE_BACK_AFTER);
-    let report = bench.save(&with(bench.lookup(), "e1", "A"));
-    assert!(matches!(report.get("e1"), Some(Saved::Replaced { .. })), "the rollout is over");
-}
-
-#[test]
-fn t8_a_replace_that_lands_twice_undoes_nothing() {
-    let bench = Bench::with(|settings| settings.with_replace_back_after(Duration::ZERO));
-    bench.save_bare(&[("e1", "A")]);
-    bench.store.calls();
-    bench.save(&with(bench.lookup(), "e1", "C"));
-    let first_attempt = bench.store.hooks.lock().unwrap().writes.clone();
-    bench.save(&with(bench.lookup(), "e1", "A"));
-    // The value is A again, as when the first attempt was made; its revision is not.
-    let landed = bench.store.inner.write(bench.call(), &first_attempt);
-    assert!(matches!(landed[0][0], Ok(Outcome::Kept(_))), "{landed:?}");
-    assert_eq!(bench.stored(), pairs(&[("e1", "A")]));
-}
-
-#[test]
-fn t8_a_replace_does_not_hit_what_was_erased_and_inserted_anew() {
-    let bench = Bench::new();
-    bench.save_bare(&[("e1", "A")]);
-    let r1 = with(bench.lookup(), "e1", "B");
-    bench.erase();
-    bench.save(&with(bench.lookup(), "e1", "A"));
-    let report = bench.save(&r1);
-    assert_eq!(kept(&report, "e1"), (Why::Raced, Some(r#"{"variation_id":"A"}"#.into())));
-    assert_eq!(bench.stored(), pairs(&[("e1", "A")]));
-}
-
-#[test]
-fn t9_a_save_in_flight_does_not_bring_erased_data_back() {
-    for looked_up in [true, false] {
-        let bench = Bench::new();
-        let profile = if looked_up { bench.lookup() } else { UserProfile::new("ann") };
-        let (store, subject, clock) = (bench.store.inner.clone(), bench.subject(), bench.clock.clone());
-        bench.store.before_next_write(move || {
-            let call = Call::new(clock.now(), Instant::now() + Duration::from_secs(5));
-            store.erase_one(call, Erase::new(subject, clock.now())).unwrap();
-        });
-        let report = bench.save(&with(profile, "e1", "A"));
-        assert_eq!(kept(&report, "e1"), (Why::Erased, None), "looked up: {looked_up}");
-        assert_eq!(bench.stored(), []);
-        let report = bench.save(&with(bench.lookup(), "e1", "A"));
-        assert!(
-            matches!(report.get("e1"), Some(Saved::Inserted)),
-            "a lookup after the erasure knows its epoch"
-        );
-    }
 }
 
 #[test]
@@ -595,18 +366,6 @@ fn what_was_read_and_removed_is_not_brought_back() {
     let read = bench.lookup();
     bench.store.inner.remove(bench.call(), &bench.subject(), Key::new("e1").unwrap()).unwrap();
     assert_eq!(kept(&bench.save(&with(read, "e1", "B")), "e1"), (Why::Gone, None));
-    assert_eq!(bench.stored(), []);
-}
-
-#[test]
-fn t10_an_insert_that_lands_again_after_its_end_has_no_second_life() {
-    let bench = Bench::new();
-    bench.store.calls();
-    bench.save_bare(&[("e1", "A")]);
-    let first_attempt = bench.store.hooks.lock().unwrap().writes.clone();
-    bench.clock.advance(HOUR);
-    let landed = bench.store.inner.write(bench.call(), &first_attempt);
-    assert_eq!(landed[0][0].as_ref().unwrap(), &Outcome::Expired);
     assert_eq!(bench.stored(), []);
 }
 
