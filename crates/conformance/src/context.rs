@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use stickystore_core::{AsyncStore as _, AsyncStoreExt as _};
 use stickystore_core::{
-    Call, Clock as _, Entry, Epoch, Erase, Expiry, Key, Namespace, Revision, Sharing, StoreInfo, Subject,
+    Call, Clock as _, Entry, Erase, Expiry, Key, Namespace, Revision, Sharing, StoreInfo, Subject,
     SystemClock, UnixMillis, UserId, Value,
 };
 
@@ -145,7 +145,7 @@ impl Context {
 
     /// An erasure of this user whose mark ends so many milliseconds after the case began.
     pub(crate) fn erase(&self, subject: &Subject, mark_until: u64) -> Erase {
-        Erase { subject: subject.clone(), epoch: Epoch::random(), mark_until: self.time(mark_until) }
+        Erase::new(subject.clone(), self.time(0)).with_mark_until(self.time(mark_until))
     }
 
     /// The value that a get gives, for assertions: JSON text, or nothing.

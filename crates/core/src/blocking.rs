@@ -203,7 +203,8 @@ impl<S: AsyncStore> Store for Blocking<S> {
     }
 
     fn diagnose(&self, call: Call) -> Vec<Finding> {
-        let diagnosed = self.run(call, Operation::Ping, |store| async move { store.diagnose(call).await });
+        let diagnosed =
+            self.run(call, Operation::Diagnose, |store| async move { store.diagnose(call).await });
         diagnosed.unwrap_or_else(|error| {
             let mend = "see that the server answers, then diagnose again";
             vec![Finding::new("no-diagnosis", crate::Severity::Problem, error.to_string(), mend)]

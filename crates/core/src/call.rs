@@ -16,6 +16,7 @@ pub const MAX_CHANGES: usize = 1024;
 
 /// When a call happens and until when it may take. Stores own no clock and no default.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Call {
     /// The time by which expiry and erase marks are judged.
     pub now: UnixMillis,
@@ -37,6 +38,18 @@ impl Call {
         Self { now: clock.now(), deadline }
     }
 
+    /// The same call with another deadline, for layers that keep some of the time for themselves.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Instant) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// The same call at another time.
+    #[must_use]
+    pub fn at(self, now: UnixMillis) -> Self {
+        Self { now, ..self }
+    }
+
     /// How long there is until the deadline; zero when it has passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
@@ -49,8 +62,8 @@ impl Call {
 pub enum Keys {
     /// All of them.
     All,
-    /// These; made by [`Keys::only`].
-    Only(Vec<Key>),
+    /// These.
+    Only(KeySet),
 }
 
 impl Keys {
@@ -63,12 +76,41 @@ impl Keys {
         keys.sort_unstable();
         keys.dedup();
         check_count(keys.len(), "a read names", "keys")?;
-        Ok(Self::Only(keys))
+        Ok(Self::Only(KeySet(keys)))
+    }
+}
+
+/// Some keys, in their order, each once and at most [`MAX_CHANGES`]; made by [`Keys::only`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySet(Vec<Key>);
+
+impl KeySet {
+    /// Whether this key is among them.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.0.binary_search(key).is_ok()
+    }
+}
+
+impl std::ops::Deref for KeySet {
+    type Target = [Key];
+
+    fn deref(&self) -> &[Key] {
+        &self.0
+    }
+}
+
+impl<'a> IntoIterator for &'a KeySet {
+    type Item = &'a Key;
+    type IntoIter = std::slice::Iter<'a, Key>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }
 
 /// One user's entries, all or some.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Read {
     /// Whose.
     pub subject: Subject,
@@ -201,7 +243,11 @@ impl Change {
 ///
 /// The mark keeps writes that were under way from bringing the data back, so it has to outlive them: their
 /// deadline, queues and journals, and the difference of clocks.
+///
+/// An attempt that arrives while its own mark lives removes nothing newer. One that arrives after *another* erasure took
+/// the mark over is a new erasure: erase again under a new epoch instead of repeating an old one late.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Erase {
     /// Whom.
     pub subject: Subject,
@@ -219,10 +265,29 @@ impl Erase {
     pub fn new(subject: Subject, now: UnixMillis) -> Self {
         Self { subject, epoch: Epoch::random(), mark_until: now.saturating_add(Self::MARK_LIFE) }
     }
+
+    /// The same erasure of another subject, for layers that rename users.
+    #[must_use]
+    pub fn with_subject(self, subject: Subject) -> Self {
+        Self { subject, ..self }
+    }
+
+    /// With this epoch: of an attempt that went before.
+    #[must_use]
+    pub fn with_epoch(self, epoch: Epoch) -> Self {
+        Self { epoch, ..self }
+    }
+
+    /// With a mark that ends then.
+    #[must_use]
+    pub fn with_mark_until(self, mark_until: UnixMillis) -> Self {
+        Self { mark_until, ..self }
+    }
 }
 
 /// What an erasure leaves for a while; it holds no assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Mark {
     /// Which erasure left it.
     pub epoch: Epoch,
@@ -231,6 +296,11 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// The mark of this erasure, until then.
+    pub fn new(epoch: Epoch, until: UnixMillis) -> Self {
+        Self { epoch, until }
+    }
+
     /// Whether it still counts: `now < until`.
     pub fn is_live(&self, now: UnixMillis) -> bool {
         now < self.until

@@ -179,7 +179,7 @@ pub fn damaged() -> Error {
 
 /// The error of everything that meets foreign data under a user's storage key.
 pub fn not_ours() -> Error {
-    Error::new(ErrorKind::Corrupt, "what is stored for this user is not ours; erasing the user removes it")
+    Error::new(ErrorKind::Corrupt, "what is stored for this user is not ours; it stays, and erasing the user removes it unless it is another user's")
         .with_effect(Effect::NotApplied)
 }
 

@@ -89,6 +89,8 @@ pub enum Operation {
     Scan,
     /// `ping`.
     Ping,
+    /// `diagnose`.
+    Diagnose,
     /// `close`.
     Close,
 }
@@ -207,6 +209,7 @@ impl fmt::Display for Operation {
             Self::Erase => "erase",
             Self::Scan => "scan",
             Self::Ping => "ping",
+            Self::Diagnose => "diagnose",
             Self::Close => "close",
         })
     }

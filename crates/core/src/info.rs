@@ -2,6 +2,7 @@
 //!
 //! Documentation, `doctor` and the conformance suite all print and check this same data.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// What a store is and promises, without asking a server.
@@ -21,7 +22,7 @@ pub struct StoreInfo {
     /// What an acknowledged write survives; nothing if empty.
     pub survives: &'static [Loss],
     /// A few words more about that.
-    pub survives_note: &'static str,
+    pub survives_note: Cow<'static, str>,
     /// Among whom an insert has one winner.
     pub winner: Scope,
     /// Who sees the same data.
@@ -38,19 +39,19 @@ impl StoreInfo {
         Self {
             scheme,
             survives: &[],
-            survives_note: "",
+            survives_note: Cow::Borrowed(""),
             winner: Scope::Process,
             sharing: Sharing::Handle,
             eviction: Eviction::Never,
-            limits: Limits { entry_bytes: Limits::ENTRY_BYTES },
+            limits: Limits { entry_bytes: Limits::ENTRY_BYTES, user_bytes: None },
         }
     }
 
     /// Declares what an acknowledged write survives.
     #[must_use]
-    pub const fn survives(mut self, losses: &'static [Loss], note: &'static str) -> Self {
+    pub fn survives(mut self, losses: &'static [Loss], note: impl Into<Cow<'static, str>>) -> Self {
         self.survives = losses;
-        self.survives_note = note;
+        self.survives_note = note.into();
         self
     }
 
@@ -89,6 +90,16 @@ impl StoreInfo {
         let note =
             if self.survives_note.is_empty() { String::new() } else { format!(" ({})", self.survives_note) };
         format!("an acknowledged write survives {losses}{note}")
+    }
+
+    /// Whether the server may hold erased data again one day, and how: an erase survives what a write survives. Nothing
+    /// if neither a restart nor power loss nor eviction can undo a write.
+    pub fn erased_may_return(&self) -> Option<String> {
+        let keeps = |loss| self.survives.contains(&loss);
+        let from_disk = keeps(Loss::PowerLoss) || keeps(Loss::NodeLoss);
+        (!from_disk && self.sharing == Sharing::Network).then(|| {
+            format!("{}; what was erased may be there again after the server lost the erase", self.survival())
+        })
     }
 }
 
@@ -162,11 +173,21 @@ pub struct Limits {
     /// The largest entry that is accepted, by [`Entry::size_bytes`](crate::Entry::size_bytes): the JSON text of its value,
     /// and of members that it carries on from a newer version.
     pub entry_bytes: usize,
+    /// The most that all of a user's entries may take together, with what the store writes around them, where the store
+    /// keeps a user in one piece.
+    pub user_bytes: Option<usize>,
 }
 
 impl Limits {
     /// The largest value unless a store says otherwise: 1 MiB.
     pub const ENTRY_BYTES: usize = 1 << 20;
+
+    /// These limits with a most for all entries of a user together.
+    #[must_use]
+    pub const fn with_user_bytes(mut self, bytes: usize) -> Self {
+        self.user_bytes = Some(bytes);
+        self
+    }
 
     /// These limits with another largest value.
     #[must_use]
@@ -178,7 +199,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entry_bytes: Self::ENTRY_BYTES }
+        Self { entry_bytes: Self::ENTRY_BYTES, user_bytes: None }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod codec;
 pub mod decide;
 pub mod json;
 pub mod memory;
+pub mod options;
 
 mod async_store;
 #[cfg(feature = "blocking")]
@@ -28,7 +29,7 @@ pub use async_store::{AsyncScan, AsyncStore, AsyncStoreExt};
 pub use async_trait::async_trait;
 #[cfg(feature = "blocking")]
 pub use blocking::Blocking;
-pub use call::{Call, Change, EpochCheck, Erase, Keys, MAX_CHANGES, Mark, Read, Write};
+pub use call::{Call, Change, EpochCheck, Erase, KeySet, Keys, MAX_CHANGES, Mark, Read, Write};
 pub use codec::Damage;
 pub use decide::decide;
 pub use entry::{Entry, Unknown, ValueHash, Was};

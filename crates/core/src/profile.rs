@@ -73,9 +73,17 @@ impl IntoIterator for Profile {
 
 /// A stored entry that cannot be read. It stays until somebody puts over it or removes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Damaged {
     /// Where it stands.
     pub key: Key,
     /// What is wrong with it.
     pub damage: Damage,
+}
+
+impl Damaged {
+    /// What stands under this key is damaged in this way.
+    pub fn new(key: Key, damage: Damage) -> Self {
+        Self { key, damage }
+    }
 }

@@ -24,6 +24,7 @@ impl Cursor {
 
 /// A part of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Page {
     /// Users with a live or damaged entry; original ids.
     pub users: Vec<(UserId, Profile)>,
@@ -31,4 +32,17 @@ pub struct Page {
     pub foreign: usize,
     /// Where to go on; the scan is complete without one. A page may be empty and still have one.
     pub next: Option<Cursor>,
+}
+
+impl Page {
+    /// These users, with the cursor for the next page if there may be more.
+    pub fn new(users: Vec<(UserId, Profile)>, next: Option<Cursor>) -> Self {
+        Self { users, foreign: 0, next }
+    }
+
+    /// With so many storage keys that hold something that is not ours.
+    #[must_use]
+    pub fn with_foreign(self, foreign: usize) -> Self {
+        Self { foreign, ..self }
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use stickystore_core::options::Options;
 use stickystore_core::{Error, ErrorKind, Limits, Operation, Result};
 
 use crate::SCHEME;
@@ -65,9 +66,14 @@ impl Config {
             return Err(wrong("an embedded store's URL names a file: embedded:/path/to/file"));
         }
         let mut config = Self::new(path);
-        for option in options.split('&').filter(|option| !option.is_empty()) {
-            config.set(option)?;
-        }
+        let given = options.split('&').filter(|option| !option.is_empty());
+        let given = given.map(|option| option.split_once('=').unwrap_or((option, "")));
+        let given = given.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let mut options = Options::new(SCHEME, given)?;
+        config.grace = options.duration("grace")?.unwrap_or(config.grace);
+        config.max_entry_bytes = options.number("max_entry_bytes")?.unwrap_or(config.max_entry_bytes);
+        config.cache_bytes = options.number("cache_bytes")?.unwrap_or(config.cache_bytes);
+        options.finish()?;
         Ok(config)
     }
 
@@ -99,29 +105,6 @@ impl Config {
             _ => Path::new("."),
         }
     }
-
-    fn set(&mut self, option: &str) -> Result<()> {
-        let unreadable = || wrong(format!("the option {option} of an embedded store is not readable"));
-        let (name, value) = option.split_once('=').ok_or_else(unreadable)?;
-        match name {
-            "grace" => self.grace = duration(value).ok_or_else(unreadable)?,
-            "max_entry_bytes" => self.max_entry_bytes = value.parse().map_err(|_| unreadable())?,
-            "cache_bytes" => self.cache_bytes = value.parse().map_err(|_| unreadable())?,
-            _ => {
-                return Err(wrong(format!(
-                    "an embedded store has no option {name}; it has grace, max_entry_bytes and cache_bytes"
-                )));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    if let Some(millis) = text.strip_suffix("ms") {
-        return millis.parse().ok().map(Duration::from_millis);
-    }
-    text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
 }
 
 fn wrong(context: impl Into<String>) -> Error {

@@ -147,7 +147,7 @@ pub(crate) fn decode_mark(bytes: &[u8]) -> Option<Mark> {
     }
     let epoch = as_string(members.get("epoch")?)?;
     let until = members.get("until")?.parse().ok()?;
-    Some(Mark { epoch: Epoch::parse(&epoch).ok()?, until: UnixMillis::new(until).ok()? })
+    Some(Mark::new(Epoch::parse(&epoch).ok()?, UnixMillis::new(until).ok()?))
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_mark_is_written_as_documented_and_read_back() {
         let until = UnixMillis::new(1_700_000_000_000).unwrap();
-        let mark = Mark { epoch: Epoch::from_bytes([0, 1, 2, 3, 4, 5, 6, 7]), until };
+        let mark = Mark::new(Epoch::from_bytes([0, 1, 2, 3, 4, 5, 6, 7]), until);
         let text = r#"{"v":1,"epoch":"AAECAwQFBgc","until":1700000000000}"#;
         assert_eq!(std::str::from_utf8(&encode_mark(mark)).unwrap(), text);
         assert_eq!(decode_mark(text.as_bytes()), Some(mark));

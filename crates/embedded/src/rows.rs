@@ -298,7 +298,7 @@ impl Found {
     fn take(&mut self, key: Key, row: std::result::Result<Entry, Damage>) {
         match row {
             Ok(entry) => self.entries.push((key, entry)),
-            Err(damage) => self.damaged.push(Damaged { key, damage }),
+            Err(damage) => self.damaged.push(Damaged::new(key, damage)),
         }
     }
 

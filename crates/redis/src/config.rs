@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use stickystore_core::options::Options;
 use stickystore_core::{Error, ErrorKind, Limits, Operation, Result};
 use url::Url;
 
@@ -90,26 +91,29 @@ impl Config {
         if !matches!(config.address, Address::Unix(_)) {
             config.database = database(url.path().trim_start_matches('/'))?;
         }
-        let (mut certificate, mut key) = (None, None);
-        for (name, value) in url.query_pairs() {
-            let is_unix = matches!(config.address, Address::Unix(_));
-            let is_tls = matches!(config.address, Address::Tls { .. });
-            match name.as_ref() {
-                "wait" => config.wait = number(&name, &value)?,
-                "grace" => config.grace = duration(&name, &value)?,
-                "connect_timeout" => config.connect_timeout = duration(&name, &value)?,
-                "max_entry_bytes" => {
-                    config.limits = config.limits.with_entry_bytes(number(&name, &value)?);
-                }
-                "db" if is_unix => config.database = database(&value)?,
-                "user" if is_unix => config.user = Some(value.into_owned()),
-                "pass" if is_unix => config.password = Some(Secret(value.into_owned())),
-                "ca" if is_tls => config.ca = Some(file(&name, &value)?),
-                "cert" if is_tls => certificate = Some(file(&name, &value)?),
-                "key" if is_tls => key = Some(file(&name, &value)?),
-                _ => return Err(wrong(format!("this URL has no option \"{name}\""))),
-            }
+        let given = url.query_pairs().map(|(name, text)| (name.into_owned(), text.into_owned()));
+        let mut options = Options::new(SCHEME, given)?;
+        config.wait = options.number("wait")?.unwrap_or(config.wait);
+        config.grace = options.duration("grace")?.unwrap_or(config.grace);
+        config.connect_timeout = options.duration("connect_timeout")?.unwrap_or(config.connect_timeout);
+        if let Some(bytes) = options.number("max_entry_bytes")? {
+            config.limits = config.limits.with_entry_bytes(bytes);
         }
+        let (mut certificate, mut key) = (None, None);
+        match config.address {
+            Address::Unix(_) => {
+                config.database = database(&options.text("db").unwrap_or_default())?;
+                config.user = options.text("user");
+                config.password = options.text("pass").map(Secret);
+            }
+            Address::Tls { .. } => {
+                config.ca = file("ca", &mut options)?;
+                certificate = file("cert", &mut options)?;
+                key = file("key", &mut options)?;
+            }
+            Address::Tcp { .. } => {}
+        }
+        options.finish()?;
         match (certificate, key) {
             (None, None) => Ok(config),
             (Some(certificate), Some(key)) => Ok(config.with_identity(certificate, key)),
@@ -237,21 +241,12 @@ fn decoded(text: &str) -> Result<String> {
     text.map(Into::into).map_err(|_| wrong("a part of the URL is not UTF-8"))
 }
 
-fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N> {
-    value.parse().map_err(|_| wrong(format!("the option \"{name}\" is a whole number")))
-}
-
-fn duration(name: &str, value: &str) -> Result<Duration> {
-    let time = match value.strip_suffix("ms") {
-        Some(millis) => millis.parse().ok().map(Duration::from_millis),
-        None => value.strip_suffix('s').and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs),
+fn file(name: &'static str, options: &mut Options) -> Result<Option<Vec<u8>>> {
+    let read = |path: String| {
+        std::fs::read(path)
+            .map_err(|error| wrong(format!("the file of the option \"{name}\" cannot be read: {error}")))
     };
-    time.ok_or_else(|| wrong(format!("the option \"{name}\" is a time like 500ms or 60s")))
-}
-
-fn file(name: &str, path: &str) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|error| wrong(format!("the file of the option \"{name}\" cannot be read: {error}")))
+    options.text(name).map(read).transpose()
 }
 
 fn wrong(context: impl Into<String>) -> Error {

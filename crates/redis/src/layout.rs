@@ -118,7 +118,7 @@ pub(crate) fn encode_mark(mark: Mark) -> String {
 pub(crate) fn decode_mark(text: &[u8]) -> Option<Mark> {
     let (epoch, until, rest) = split_head(text)?;
     let until = UnixMillis::new(until).ok().filter(|until| until.get() > 0)?;
-    rest.is_empty().then_some(Mark { epoch: Epoch::parse(epoch).ok()?, until })
+    rest.is_empty().then_some(Mark::new(Epoch::parse(epoch).ok()?, until))
 }
 
 fn namespace_prefix(namespace: &Namespace) -> String {

@@ -66,7 +66,7 @@ impl RedisStore {
         let open = at(Operation::Open);
         let connector = Connector::new(config).map_err(&open)?;
         let info = StoreInfo::new(SCHEME)
-            .survives(&[Loss::ProcessExit], "beyond that, what the server's AOF, RDB and replicas keep")
+            .survives(&[Loss::ProcessExit], survival(config.wait))
             .winner(Scope::Primary)
             .sharing(Sharing::Network)
             .eviction(Eviction::WholeUsers)
@@ -347,6 +347,16 @@ impl fmt::Debug for RedisStore {
     }
 }
 
+/// What a write survives besides the end of its process.
+fn survival(wait: u32) -> String {
+    let kept = "beyond that, what the server's AOF, RDB and replicas keep";
+    match wait {
+        0 => kept.to_owned(),
+        1 => format!("{kept}; a replica has confirmed it"),
+        wait => format!("{kept}; {wait} replicas have confirmed it"),
+    }
+}
+
 /// Sends these together; an answer for each, where a server's error is still a value. Once something has failed, the rest
 /// of the call is not sent.
 async fn send(
@@ -465,9 +475,9 @@ fn decode<'a>(fields: impl Iterator<Item = (&'a [u8], &'a Value)>, now: UnixMill
         let key = Key::new(String::from_utf8_lossy(name)).or_else(|_| Key::new("?"))?;
         match layout::decode(text, now) {
             Field::Live(entry) if key.as_str().as_bytes() == name => entries.push((key, entry)),
-            Field::Live(_) => damaged.push(Damaged { key, damage: Damage::new("has a name that is no key") }),
+            Field::Live(_) => damaged.push(Damaged::new(key, Damage::new("has a name that is no key"))),
             Field::Ended => {}
-            Field::Damaged(damage) => damaged.push(Damaged { key, damage }),
+            Field::Damaged(damage) => damaged.push(Damaged::new(key, damage)),
         }
     }
     Ok(Profile::new(epoch, entries, damaged, now))

@@ -102,7 +102,7 @@ fn slot() -> impl Strategy<Value = Option<Slot>> {
 }
 
 fn mark() -> impl Strategy<Value = Option<Mark>> {
-    proptest::option::of((epoch(), time()).prop_map(|(epoch, until)| Mark { epoch, until: ms(until) }))
+    proptest::option::of((epoch(), time()).prop_map(|(epoch, until)| Mark::new(epoch, ms(until))))
 }
 
 fn check() -> impl Strategy<Value = EpochCheck> {
@@ -227,7 +227,7 @@ fn the_erase_script_is_cores_table() {
         let subject = user("ann");
         let given = fields(&slots, mark);
         bench.given(&subject, &given).await;
-        let erase = Erase { subject: subject.clone(), epoch, mark_until: ms(until) };
+        let erase = Erase::new(subject.clone(), ms(until)).with_epoch(epoch).with_mark_until(ms(until));
         let stood = slots.iter().flatten().any(|slot| match slot {
             Slot::Entry(entry) => entry.is_live(ms(NOW)),
             Slot::Damaged(_) => true,
@@ -255,11 +255,8 @@ fn the_life_of_a_hash_covers_everything_in_it_and_only_ever_grows() {
             let mut longest = Some(0);
             for (name, life, is_erase) in writes {
                 if is_erase {
-                    let erase = Erase {
-                        subject: subject.clone(),
-                        epoch: Epoch::random(),
-                        mark_until: ms(NOW + life.unwrap_or(7)),
-                    };
+                    let until = ms(NOW + life.unwrap_or(7));
+                    let erase = Erase::new(subject.clone(), ms(NOW)).with_mark_until(until);
                     bench.store.erase_one(now(), erase).await.unwrap();
                     let fields = bench.fields(&subject).await;
                     let until: u64 = fields[""].rsplit(' ').next().unwrap().parse().unwrap();

@@ -141,7 +141,7 @@ impl Bench {
             match slot {
                 Slot::Entry(entry) if self.fault().is_shown(entry, now) => entries.push((key, entry.clone())),
                 Slot::Entry(_) => {}
-                Slot::Damaged => damaged.push(Damaged { key, damage: Damage::new("was planted") }),
+                Slot::Damaged => damaged.push(Damaged::new(key, Damage::new("was planted"))),
             }
         }
         // The fault has decided what is live: the profile must not decide again.

@@ -177,7 +177,7 @@ impl Fault for ErasesOneByOne {
             if let User::Ours(ours) = user.or_insert_with(|| User::Ours(Ours::default())) {
                 let earlier = ours.mark.filter(|mark| mark.is_live(call.now)).map(|mark| mark.until);
                 let until = erase.mark_until.max(earlier.unwrap_or(erase.mark_until));
-                ours.mark = Some(Mark { epoch: erase.epoch, until });
+                ours.mark = Some(Mark::new(erase.epoch, until));
             }
             Ok(stood)
         };

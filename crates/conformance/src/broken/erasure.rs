@@ -148,7 +148,7 @@ pub(super) const STORES: &[BrokenStore] = &[
         open: || {
             opened(JudgesErase(|erase, mark, stood, now| {
                 if erase.mark_until <= now {
-                    let leave = Some(Mark { epoch: erase.epoch, until: erase.mark_until });
+                    let leave = Some(Mark::new(erase.epoch, erase.mark_until));
                     return Ok(EraseDecision { stood, leave });
                 }
                 decide_erase(erase, mark, stood, now)

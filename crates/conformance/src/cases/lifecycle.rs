@@ -4,8 +4,8 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use stickystore_core::{
-    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Change, Effect, EpochCheck, Erase, Error, ErrorKind,
-    Keys, Outcome, Read, Result, Store, Subject, Value, Write,
+    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Change, Effect, EpochCheck, Error, ErrorKind, Keys,
+    Outcome, Read, Result, Store, Subject, Value, Write,
 };
 
 use crate::act;
@@ -42,7 +42,7 @@ async fn every_operation(
         Change::RemoveIf(key("removed if"), stickystore_core::Revision::from_bytes([8; 8])),
     ];
     let write = Write::new(user.clone(), EpochCheck::Ignore, changes).expect("different keys");
-    let erase = Erase { subject: user.clone(), ..cx.erase(user, MARK) };
+    let erase = cx.erase(user, MARK);
     let mut ended = Vec::new();
     ended.extend(store.read(call, &reads).await.into_iter().map(|answer| ("read", answer.map(drop))));
     let written = store.write(call, &[write.clone(), write]).await;

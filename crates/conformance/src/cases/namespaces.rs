@@ -63,7 +63,7 @@ pub(crate) async fn erase_and_its_mark_stay_in_theirs(cx: Context) -> CaseResult
     let known = EpochCheck::Is(Some(erasure.epoch));
     assert_eq!(act::insert(&cx, &there, known, "newer", &stands).await, Outcome::Erased, "no mark of theirs");
     // The same epoch elsewhere is another erasure, not a retry.
-    let theirs = stickystore_core::Erase { subject: there.clone(), ..erasure };
+    let theirs = erasure.with_subject(there.clone());
     assert!(cx.store().erase_one(cx.call(), theirs).await.unwrap());
     act::assert_holds(&cx, &there, &[]).await;
     Ok(())
@@ -144,7 +144,7 @@ pub(crate) async fn boundary_to_the_user_is_exact(cx: Context) -> CaseResult {
             act::assert_holds(&cx, user, &[(at, entry)]).await;
         }
         let (erased, others) = twins.split_first().expect("there are seven");
-        let mark = stickystore_core::Erase { epoch: Epoch::random(), ..cx.erase(&erased.0, MARK) };
+        let mark = cx.erase(&erased.0, MARK).with_epoch(Epoch::random());
         assert!(cx.store().erase_one(cx.call(), mark).await.unwrap());
         for ((user, at), entry) in others.iter().zip(&entries[1..]) {
             act::assert_holds(&cx, user, &[(at, entry)]).await;

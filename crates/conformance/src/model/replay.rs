@@ -83,7 +83,9 @@ impl<'a> Replay<'a> {
             Step::Erase { user, mark } => {
                 let epoch = Epoch::from_bytes(self.number());
                 let subject = self.users[*user].subject.clone();
-                let erase = Erase { subject, epoch, mark_until: self.cx.time(self.now + mark) };
+                let erase = Erase::new(subject, self.cx.time(self.now))
+                    .with_epoch(epoch)
+                    .with_mark_until(self.cx.time(self.now + mark));
                 self.users[*user].epochs.push(epoch);
                 self.erases.push((*user, erase.clone()));
                 self.erase(*user, erase).await?;

@@ -76,7 +76,9 @@ fn the_layout_is_frozen() {
     store.put(now, &user("ann"), key("button"), full).unwrap();
     store.put(now, &user("a:b\0"), key("\u{e9}"), endless).unwrap();
     let (epoch, mark_until) = (Epoch::from_bytes([7, 6, 5, 4, 3, 2, 1, 0]), at(1_600_000_900_000));
-    store.erase_one(now, Erase { subject: user("bob"), epoch, mark_until }).unwrap();
+    store
+        .erase_one(now, Erase::new(user("bob"), mark_until).with_epoch(epoch).with_mark_until(mark_until))
+        .unwrap();
     drop(store);
     let golden = include_str!("../../golden/file-v1.txt");
     assert_eq!(rows_of(&scratch), golden.lines().collect::<Vec<_>>());
@@ -124,7 +126,7 @@ fn writes_sweep_what_ended_longer_than_the_grace_ago_marks_too() {
         store.put(call(), &user(name), key("short"), short.clone()).unwrap();
     }
     let mark_until = call().now.saturating_add(10 * SECOND);
-    store.erase_one(call(), Erase { subject: user("f"), epoch: Epoch::random(), mark_until }).unwrap();
+    store.erase_one(call(), Erase::new(user("f"), mark_until).with_mark_until(mark_until)).unwrap();
     store.put(call(), &user("a"), key("long"), entry("v")).unwrap();
     for turn in 0..8 {
         store.put(call_in(10 * SECOND), &user("z"), key(&turn.to_string()), entry("v")).unwrap();

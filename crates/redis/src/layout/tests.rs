@@ -29,7 +29,7 @@ fn the_layout_is_frozen() {
         .with_unknown(Unknown::new(vec![("x".into(), Value::new("1.50").unwrap())]).unwrap());
     let mut never = entry();
     never.expiry = Expiry::Never;
-    let mark = Mark { epoch: Epoch::from_bytes([0, 1, 2, 3, 4, 5, 6, 7]), until: ms(1_700_000_000_000) };
+    let mark = Mark::new(Epoch::from_bytes([0, 1, 2, 3, 4, 5, 6, 7]), ms(1_700_000_000_000));
     let lines = [
         storage_key(&subject("shop", "ann")),
         storage_key(&subject("a:b{}", "50% *\n\u{e9}")),

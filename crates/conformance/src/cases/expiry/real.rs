@@ -94,7 +94,7 @@ pub(crate) async fn short_life_after_a_mark_shortens_nothing(cx: Context) -> Cas
     // Nor does the mark shorten what is written after it, when the mark is the one that ends.
     let marked = cx.user("marked");
     let short_mark = cx.time(u64::try_from(SHORT.as_millis()).unwrap());
-    let erased = stickystore_core::Erase { mark_until: short_mark, ..cx.erase(&marked, 0) };
+    let erased = cx.erase(&marked, 0).with_mark_until(short_mark);
     cx.store().erase_one(cx.call(), erased).await.unwrap();
     put(&cx, &marked, "stands", &entry("endless")).await;
     let stands = cx.store().load(cx.call(), &marked).await.unwrap();
@@ -132,11 +132,8 @@ pub(crate) async fn sweep_keeps_what_lives(cx: Context) -> CaseResult {
         write_real(&cx, &mixed, "written").await;
 
         for user in [&mixed, &passing] {
-            let found = cx
-                .store()
-                .get(Call { deadline: cx.deadline(), ..behind }, user, &key("short"))
-                .await
-                .unwrap();
+            let found =
+                cx.store().get(behind.with_deadline(cx.deadline()), user, &key("short")).await.unwrap();
             // Only what was surely read within the grace has to be seen.
             if SystemClock.now().saturating_add(TICK) <= end.saturating_add(grace) {
                 let what = format!("{:?}, within the grace, by a clock that is behind", user.user);
