@@ -10,6 +10,7 @@
     reason = "what tests stand on asserts, and an assertion panics"
 )]
 
+pub mod authority;
 pub mod proxy;
 pub mod server;
 pub mod waiting;

@@ -2,43 +2,13 @@
 
 use std::fs;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use stickystore_core::{AsyncStore as _, AsyncStoreExt as _, Effect, ErrorKind, Result};
+use stickystore_integration_tests::authority::{Authority, Issued};
 use stickystore_integration_tests::server::Folder;
 use stickystore_integration_tests::server::redis::Redis;
 use stickystore_redis::{Config, RedisStore};
 
 use crate::bench::{call, entry, key, server, user};
-
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate with its key, both in PEM.
-struct Issued {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn issue(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Issued {
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Issued { certificate: certificate.pem(), key: key.serialize_pem() }
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-}
 
 /// A server with this certificate; its plain port answers too.
 struct Secure {
@@ -96,7 +66,7 @@ fn with_ca(secure: &Secure, authority: &Authority) -> Config {
 #[tokio::test]
 async fn an_own_authority_is_trusted_and_from_a_file_too() {
     let authority = Authority::new("ours");
-    let own = authority.issue("localhost", |_| {});
+    let own = authority.issue("localhost");
     let Some(secure) = Secure::start(&authority, &own, "no") else { return };
     works(with_ca(&secure, &authority)).await.unwrap();
     let file = secure.folder.path().join("ca.pem");
@@ -106,10 +76,10 @@ async fn an_own_authority_is_trusted_and_from_a_file_too() {
 #[tokio::test]
 async fn certificates_that_are_wrong_in_different_ways_are_told_apart() {
     let (authority, stranger) = (Authority::new("ours"), Authority::new("a stranger's"));
-    let expired = authority.issue("localhost", |params| params.not_after = date_time_ymd(2020, 1, 1));
-    let other = authority.issue("example.org", |_| {});
-    let foreign = stranger.issue("localhost", |_| {});
-    let forged = Authority::new("ours").issue("localhost", |_| {});
+    let expired = authority.issue_expired("localhost");
+    let other = authority.issue("example.org");
+    let foreign = stranger.issue("localhost");
+    let forged = Authority::new("ours").issue("localhost");
     let wrong =
         [(expired, "expired"), (other, "another name"), (foreign, "not trusted"), (forged, "not trusted")];
     for (own, says) in wrong {
@@ -123,7 +93,7 @@ async fn certificates_that_are_wrong_in_different_ways_are_told_apart() {
 #[tokio::test]
 async fn the_platforms_authorities_do_not_trust_ours() {
     let authority = Authority::new("ours");
-    let own = authority.issue("localhost", |_| {});
+    let own = authority.issue("localhost");
     let Some(secure) = Secure::start(&authority, &own, "no") else { return };
     let error = works(Config::from_url(&secure.url()).unwrap()).await.unwrap_err();
     // A machine without any authorities says so instead.
@@ -133,9 +103,9 @@ async fn the_platforms_authorities_do_not_trust_ours() {
 #[tokio::test]
 async fn a_client_certificate_opens_what_is_closed_without() {
     let authority = Authority::new("ours");
-    let own = authority.issue("localhost", |_| {});
+    let own = authority.issue("localhost");
     let Some(secure) = Secure::start(&authority, &own, "yes") else { return };
-    let client = authority.issue("client", |_| {});
+    let client = authority.issue("client");
     let config = with_ca(&secure, &authority);
     works(config.clone().with_identity(client.certificate.clone(), client.key.clone())).await.unwrap();
     let error = works(config.clone()).await.unwrap_err();
