@@ -26,14 +26,14 @@ impl Authority {
 
     /// A certificate for this name, which may be an IP address.
     pub fn issue(&self, name: &str) -> Issued {
-        self.sign(params(name))
+        self.sign(&params(name))
     }
 
     /// A certificate for this name that ended years ago.
     pub fn issue_expired(&self, name: &str) -> Issued {
         let mut params = params(name);
         params.not_after = date_time_ymd(2020, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// Its own certificate, in PEM.
@@ -41,7 +41,7 @@ impl Authority {
         self.0.pem()
     }
 
-    fn sign(&self, params: CertificateParams) -> Issued {
+    fn sign(&self, params: &CertificateParams) -> Issued {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Issued { certificate: certificate.pem(), key: key.serialize_pem() }
