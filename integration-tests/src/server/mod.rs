@@ -10,13 +10,15 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+pub mod cache;
+pub mod cassandra;
 pub mod redis;
 
 /// Names the servers that have to be there, separated by commas.
 const REQUIRE: &str = "STICKYSTORE_REQUIRE";
 
-/// How long a server may take until it is ready: much longer than it does.
-const STARTS_WITHIN: Duration = Duration::from_secs(20);
+/// How long a server may take until it is ready: much longer than it does, also a Java one on a busy machine.
+const STARTS_WITHIN: Duration = Duration::from_secs(90);
 
 /// Why there is no server.
 #[derive(Debug, Clone)]
