@@ -3,26 +3,68 @@
 use std::process::Command;
 
 use crate::Stop;
-use crate::shell::{answers, step};
+use crate::shell::{answers, root, step};
+
+#[path = "../../integration-tests/src/server/cache.rs"]
+mod cache;
 
 /// Something that tests need.
 pub(crate) struct Need {
     name: &'static str,
     /// Answers with success if it is there.
     probe: &'static [&'static str],
-    /// Brings it, each a command of its own.
+    /// Brings it, each a command of its own. `{cache}` is the folder of downloads, `{root}` the workspace.
     install: &'static [&'static [&'static str]],
 }
 
-/// Everything that tests need: the servers of the stores, from the distribution's packages.
-pub(crate) const NEEDS: &[Need] = &[Need {
-    name: "redis-server",
-    probe: &["redis-server", "--version"],
-    install: &[
-        &["apt-get", "update"],
-        &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
-    ],
-}];
+/// Everything that tests need: the servers of the stores, from the distribution's packages, or from a registry into the
+/// folder of downloads, where each file has its checksum.
+pub(crate) const NEEDS: &[Need] = &[
+    Need {
+        name: "redis-server",
+        probe: &["redis-server", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
+        ],
+    },
+    Need {
+        name: "java",
+        probe: &["java", "-version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "openjdk-17-jre-headless"],
+        ],
+    },
+    Need {
+        name: "cassandra",
+        probe: CASSANDRA_IS_WHOLE,
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "maven"],
+            &[
+                "mvn",
+                "--quiet",
+                "--batch-mode",
+                "--file",
+                "{root}/integration-tests/src/server/cassandra/pom.xml",
+                "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies",
+                "-DoutputDirectory={cache}/cassandra-5.0.5",
+            ],
+            CASSANDRA_IS_WHOLE,
+        ],
+    },
+];
+
+/// Every jar is the one that was pinned.
+const CASSANDRA_IS_WHOLE: &[&str] = &[
+    "env",
+    "--chdir={cache}/cassandra-5.0.5",
+    "sha256sum",
+    "--check",
+    "--quiet",
+    "{root}/integration-tests/src/server/cassandra/jars.sha256",
+];
 
 /// Sees that everything is there; brings what is missing if that is asked for.
 pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
@@ -54,7 +96,13 @@ fn command(words: &[&str]) -> Option<Command> {
     let (program, arguments) = words.split_first()?;
     let mut command =
         if *program == "apt-get" && !is_root() { Command::new("sudo") } else { Command::new("env") };
-    command.env("DEBIAN_FRONTEND", "noninteractive").arg(program).args(arguments);
+    let places = [("{cache}", cache::folder()), ("{root}", root().to_owned())];
+    let placed = |word: &&str| {
+        places
+            .iter()
+            .fold((*word).to_owned(), |word, (name, place)| word.replace(name, &place.display().to_string()))
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg(program).args(arguments.iter().map(placed));
     Some(command)
 }
 

@@ -7,7 +7,7 @@ use crate::verdicts::Verdicts;
 use crate::{Stop, needs};
 
 /// The stores whose servers have to be there: a test that cannot run is a failure.
-const REQUIRED: &str = "redis";
+const REQUIRED: &str = "redis,cassandra";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {

@@ -55,7 +55,8 @@ enum Before {
 impl<'a> Plan<'a> {
     /// Settles what has expired or is too large; the rest has to be tried.
     pub(crate) fn new(write: &'a Write, call: Call, grace: Duration, limits: Limits) -> Self {
-        let item = |change| Item { change, settled: settle(change, call.now, limits), tried: None, doubt: None };
+        let item =
+            |change| Item { change, settled: settle(change, call.now, limits), tried: None, doubt: None };
         Self {
             subject: write.subject(),
             check: write.epoch(),
@@ -346,7 +347,11 @@ fn settle(change: &Change, now: UnixMillis, limits: Limits) -> Option<Result<Out
         }
     }
     match change {
-        Change::Insert(..) | Change::Put(..) | Change::Replace(..) | Change::Remove(_) | Change::RemoveIf(..) => None,
+        Change::Insert(..)
+        | Change::Put(..)
+        | Change::Replace(..)
+        | Change::Remove(_)
+        | Change::RemoveIf(..) => None,
         _ => Some(Err(Error::new(ErrorKind::Unsupported, "this store does not know this change"))),
     }
 }

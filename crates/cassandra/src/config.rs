@@ -269,7 +269,8 @@ fn name(what: &str, text: &str) -> Result<String> {
     if begins && is_plain && text.len() <= NAME_BYTES {
         return Ok(text.to_owned());
     }
-    let rule = "begins with a lower-case letter and has only those, digits and underscores, at most 48 of them";
+    let rule =
+        "begins with a lower-case letter and has only those, digits and underscores, at most 48 of them";
     Err(wrong(format!("the name of a {what} {rule}")))
 }
 

@@ -67,11 +67,18 @@ pub(crate) enum Level {
 /// What is sent.
 #[derive(Debug)]
 pub(crate) enum Request<'a> {
-    Page { ready: &'a Ready<'a>, level: Level, from: &'a PagingState },
+    Page {
+        ready: &'a Ready<'a>,
+        level: Level,
+        from: &'a PagingState,
+    },
     /// One statement, or several as one unlogged batch of one partition.
     Attempt(&'a [Ready<'a>]),
     /// A question that is asked once and not prepared.
-    Ask { text: &'a str, values: &'a [&'a str] },
+    Ask {
+        text: &'a str,
+        values: &'a [&'a str],
+    },
 }
 
 impl<'a> Request<'a> {
@@ -119,7 +126,8 @@ impl Lane {
         let mut rows = answer.rows::<scylla::deserialize::row::ColumnIterator<'_, '_>>().map_err(odd)?;
         let Some(Ok(mut row)) = rows.next() else { return Err(Failure::Final(error::odd_answer())) };
         let column = applied.and_then(|place| row.nth(place));
-        match column.and_then(Result::ok).and_then(|column| column.slice).map(|slice| slice.as_slice() == [1]) {
+        match column.and_then(Result::ok).and_then(|column| column.slice).map(|slice| slice.as_slice() == [1])
+        {
             Some(applied) => Ok(applied),
             None => Err(Failure::Final(error::odd_answer())),
         }
@@ -305,14 +313,16 @@ impl Connector {
 pub(crate) async fn find_table(session: &Session, config: &Config) -> Result<Found> {
     let names = (&config.keyspace, &config.table);
     let ask = async |text: &str| {
-        let answer = session.query_unpaged(text, names).await.map_err(|error| Error::from(error::request(error)))?;
+        let answer =
+            session.query_unpaged(text, names).await.map_err(|error| Error::from(error::request(error)))?;
         answer.into_rows_result().map_err(|_| error::odd_answer())
     };
     let columns = ask(
         "SELECT column_name, type, kind FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?",
     );
     let columns = columns.await?;
-    let tables = ask("SELECT comment FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?").await?;
+    let tables =
+        ask("SELECT comment FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?").await?;
     let columns = columns.rows::<ColumnRow>().map_err(|_| error::odd_answer())?;
     let columns: std::result::Result<Vec<_>, _> =
         columns.map(|row| row.map(|row| (row.column_name, row.r#type, row.kind))).collect();
@@ -336,7 +346,8 @@ struct CommentRow {
 }
 
 fn late(limit: Duration) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("no connection within {limit:?}")).with_effect(Effect::NotApplied)
+    Error::new(ErrorKind::Unavailable, format!("no connection within {limit:?}"))
+        .with_effect(Effect::NotApplied)
 }
 
 /// All statements, for both levels.

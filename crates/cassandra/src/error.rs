@@ -77,10 +77,14 @@ fn attempt(error: RequestAttemptError) -> Failure {
 /// What a node answered instead of a result. Its text is not shown: it may quote what was bound.
 fn answered(error: &DbError) -> Failure {
     let not_applied = |kind, context: &str| {
-        Failure::Final(Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below::db(error)))
+        Failure::Final(
+            Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below::db(error)),
+        )
     };
     let undecided = |kind, context: &str| {
-        Failure::Undecided(Error::new(kind, context).with_effect(Effect::Unknown).with_source(Below::db(error)))
+        Failure::Undecided(
+            Error::new(kind, context).with_effect(Effect::Unknown).with_source(Below::db(error)),
+        )
     };
     match error {
         // It comes instead of the execution.
@@ -101,17 +105,24 @@ fn answered(error: &DbError) -> Failure {
         DbError::RateLimitReached { .. } => {
             not_applied(ErrorKind::Unavailable, "the cluster's rate limit for this user is reached")
         }
-        DbError::AuthenticationError => not_applied(ErrorKind::Denied, "the cluster refuses this user and password"),
-        DbError::Unauthorized => {
-            not_applied(ErrorKind::Denied, "this user may not do that: it needs SELECT and MODIFY on the table")
+        DbError::AuthenticationError => {
+            not_applied(ErrorKind::Denied, "the cluster refuses this user and password")
         }
+        DbError::Unauthorized => not_applied(
+            ErrorKind::Denied,
+            "this user may not do that: it needs SELECT and MODIFY on the table",
+        ),
         DbError::SyntaxError | DbError::Invalid | DbError::ConfigError => not_applied(
             ErrorKind::Unexpected,
             "the cluster refuses a statement of ours: the table may have changed, or a setting forbid it",
         ),
-        DbError::Unprepared { .. } => not_applied(ErrorKind::Unavailable, "the node has forgotten a statement"),
+        DbError::Unprepared { .. } => {
+            not_applied(ErrorKind::Unavailable, "the node has forgotten a statement")
+        }
         _ => Failure::Final(
-            Error::new(ErrorKind::Unexpected, "the node failed").with_effect(Effect::Unknown).with_source(Below::db(error)),
+            Error::new(ErrorKind::Unexpected, "the node failed")
+                .with_effect(Effect::Unknown)
+                .with_source(Below::db(error)),
         ),
     }
 }
@@ -186,7 +197,8 @@ fn broken(error: &BrokenConnectionError) -> Error {
         }
         below = cause.source();
     }
-    nowhere("the node ended the connection before it was set up: it may want TLS, or none").with_source(Below::of(error))
+    nowhere("the node ended the connection before it was set up: it may want TLS, or none")
+        .with_source(Below::of(error))
 }
 
 /// No stream to the node.
@@ -222,7 +234,8 @@ pub(crate) fn odd_answer() -> Error {
 
 /// An attempt whose outcome the node did not know, and what stands there now does not tell.
 pub(crate) fn undecided() -> Error {
-    let context = "the nodes did not agree in time, and what stands there now does not show whether it was written";
+    let context =
+        "the nodes did not agree in time, and what stands there now does not show whether it was written";
     Error::new(ErrorKind::Timeout, context).with_effect(Effect::Unknown)
 }
 

@@ -8,9 +8,7 @@ use std::time::Duration;
 use scylla::DeserializeRow;
 use stickystore_core::codec::{decode_was, encode_was};
 use stickystore_core::json::{Members, ObjectWriter};
-use stickystore_core::{
-    Damage, Entry, Epoch, Expiry, Key, Mark, Revision, UnixMillis, Unknown, Value,
-};
+use stickystore_core::{Damage, Entry, Epoch, Expiry, Key, Mark, Revision, UnixMillis, Unknown, Value};
 
 /// What the comment of our table begins with; the version follows.
 pub(crate) const COMMENT: &str = "stickystore layout ";

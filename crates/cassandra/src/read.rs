@@ -7,7 +7,7 @@ use scylla::response::PagingState;
 use stickystore_core::decide::not_ours;
 use stickystore_core::{Call, Damage, Damaged, Key, Keys, Profile, Read, Result, Subject, UnixMillis};
 
-use crate::connection::{Level, Lane, Request};
+use crate::connection::{Lane, Level, Request};
 use crate::error::{self, Failure};
 use crate::layout::{self, Row, Slot, Stance};
 use crate::statement::{Bound, Ready, Statement};
@@ -100,7 +100,9 @@ impl Found {
         for row in self.rows {
             match row.slot {
                 Slot::Live(entry) if row.is_key => entries.push((row.key, entry)),
-                Slot::Live(_) => damaged.push(Damaged::new(row.key, Damage::new("has a name that is no key"))),
+                Slot::Live(_) => {
+                    damaged.push(Damaged::new(row.key, Damage::new("has a name that is no key")))
+                }
                 Slot::Damaged(damage) => damaged.push(Damaged::new(row.key, damage)),
                 Slot::Ended | Slot::Absent => {}
             }

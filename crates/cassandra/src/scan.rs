@@ -9,7 +9,7 @@ use stickystore_core::{
 };
 
 use crate::connection::{Level, Request};
-use crate::error::{at};
+use crate::error::at;
 use crate::read::{self, odd};
 use crate::statement::{Bound, Ready, Statement};
 use crate::store::{CassandraStore, some_at_once};
@@ -56,7 +56,9 @@ impl CassandraStore {
         let mut place = match cursor.map(|cursor| cursor.as_str().parse::<i64>()) {
             None => START,
             Some(Ok(place)) => place,
-            Some(Err(_)) => return Err(Error::new(ErrorKind::Invalid, "this cursor is not one of this store's")),
+            Some(Err(_)) => {
+                return Err(Error::new(ErrorKind::Invalid, "this cursor is not one of this store's"));
+            }
         };
         // No more than are wanted, but one more than a place in the ring can be shared by.
         let looked_at = i32::try_from(limit).unwrap_or(LOOKED_AT).clamp(2, LOOKED_AT);
@@ -78,7 +80,8 @@ impl CassandraStore {
     }
 
     async fn step(&self, call: Call, namespace: &Namespace, place: i64, looked_at: i32) -> Result<Step> {
-        let ready = Ready { statement: Statement::Scan, values: vec![Bound::Number(place), Bound::Count(looked_at)] };
+        let ready =
+            Ready { statement: Statement::Scan, values: vec![Bound::Number(place), Bound::Count(looked_at)] };
         let (mut found, mut state) = (Vec::new(), PagingState::start());
         loop {
             let request = Request::page(&ready, Level::Plain, &state);

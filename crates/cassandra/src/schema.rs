@@ -35,7 +35,8 @@ impl FromStr for Replication {
     /// Reads a number, or datacenters with a number each: `3`, `eu=3,us=3`.
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
-            let context = "replication is a number of copies from 1, or one for each datacenter: 3, or eu=3,us=3";
+            let context =
+                "replication is a number of copies from 1, or one for each datacenter: 3, or eu=3,us=3";
             Error::new(ErrorKind::Config, context)
         };
         let copies = |text: &str| text.parse().ok().filter(|copies| *copies > 0).ok_or_else(wrong);
@@ -45,7 +46,8 @@ impl FromStr for Replication {
         let datacenter = |part: &str| {
             let (name, number) = part.split_once('=').ok_or_else(wrong)?;
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-            if name.is_empty() || name == "class" || name == "replication_factor" || !name.chars().all(plain) {
+            if name.is_empty() || name == "class" || name == "replication_factor" || !name.chars().all(plain)
+            {
                 return Err(wrong());
             }
             Ok((name.to_owned(), copies(number)?))
@@ -135,8 +137,10 @@ pub(crate) fn check(config: &Config, found: &Found) -> Result<()> {
         }
     });
     let foreign = || {
-        let keys = |column: &&(String, String, String)| matches!(column.2.as_str(), "partition_key" | "clustering");
-        let more = found.columns.iter().filter(keys).find(|column| !COLUMNS.iter().any(|ours| ours.0 == column.0));
+        let keys =
+            |column: &&(String, String, String)| matches!(column.2.as_str(), "partition_key" | "clustering");
+        let more =
+            found.columns.iter().filter(keys).find(|column| !COLUMNS.iter().any(|ours| ours.0 == column.0));
         more.map(|column| format!("its key has the column {} besides", column.0))
     };
     match differs.or_else(foreign) {

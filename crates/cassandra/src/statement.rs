@@ -88,14 +88,16 @@ impl Statement {
                 format!("UPDATE {table} USING TTL ? SET epoch = ?, epoch_until = ? {USER} IF epoch = ?")
             }
             Self::DeleteAll => format!("DELETE FROM {table} {USER}"),
-            Self::ReadAll => format!(
-                "SELECT key, value, revision, expiry, extra, epoch, epoch_until FROM {table} {USER}"
-            ),
+            Self::ReadAll => {
+                format!("SELECT key, value, revision, expiry, extra, epoch, epoch_until FROM {table} {USER}")
+            }
             Self::ReadSome => format!(
                 "SELECT key, value, revision, expiry, extra, epoch, epoch_until FROM {table} {USER} AND key IN ?"
             ),
             Self::ReadMark => format!("SELECT DISTINCT epoch, epoch_until FROM {table} {USER}"),
-            Self::ReadHeads => format!("SELECT key, revision, expiry, epoch, epoch_until FROM {table} {USER}"),
+            Self::ReadHeads => {
+                format!("SELECT key, revision, expiry, epoch, epoch_until FROM {table} {USER}")
+            }
             Self::Scan => format!(
                 "SELECT DISTINCT namespace, user, token(namespace, user) AS place FROM {table} WHERE token(namespace, user) > ? LIMIT ?"
             ),

@@ -57,7 +57,9 @@ impl CassandraStore {
             Serial::Global => (Scope::Cluster, "of the cluster"),
             Serial::Local => (Scope::Datacenter, "of the datacenter"),
         };
-        let note = format!("with three copies or more, a majority {nodes}; with fewer, what a node's commit log keeps");
+        let note = format!(
+            "with three copies or more, a majority {nodes}; with fewer, what a node's commit log keeps"
+        );
         let info = StoreInfo::new(SCHEME)
             .survives(&[Loss::ProcessExit, Loss::ServerRestart, Loss::NodeLoss], note)
             .winner(scope)
@@ -127,7 +129,10 @@ impl CassandraStore {
         }
         if self.0.process != std::process::id() {
             // The sockets are the parent's: what is read here would be missing there.
-            return fail(ErrorKind::Forked, "this handle belongs to the parent process; open the store again");
+            return fail(
+                ErrorKind::Forked,
+                "this handle belongs to the parent process; open the store again",
+            );
         }
         if tokio::runtime::Handle::try_current().is_err() {
             return fail(ErrorKind::Config, "this store works only inside a tokio runtime");

@@ -35,7 +35,13 @@ pub(crate) async fn write(
 ///
 /// # Errors
 /// For what is left of it.
-async fn make(lane: &Lane, call: Call, write: &Write, plan: &mut Plan<'_>, part: &Range<usize>) -> Result<()> {
+async fn make(
+    lane: &Lane,
+    call: Call,
+    write: &Write,
+    plan: &mut Plan<'_>,
+    part: &Range<usize>,
+) -> Result<()> {
     let Call { now, deadline, .. } = call;
     let mut wait = Wait::default();
     let mut ready = if plan.reads_first() { None } else { Some(plan.guess(part)) };
@@ -57,7 +63,9 @@ async fn make(lane: &Lane, call: Call, write: &Write, plan: &mut Plan<'_>, part:
             Ok(found) => ready = Some(plan.judge(part, &found)),
             Err(Failure::Undecided(_)) => wait.some(deadline).await?,
             // That a reading had no answer says nothing of the write.
-            Err(failure) => return Err(Error::from(failure).with_effect(stickystore_core::Effect::NotApplied)),
+            Err(failure) => {
+                return Err(Error::from(failure).with_effect(stickystore_core::Effect::NotApplied));
+            }
         }
     }
     Ok(())

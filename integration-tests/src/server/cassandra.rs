@@ -173,7 +173,8 @@ impl Cassandra {
         command.arg(format!("-javaagent:{}", jars().join("jamm-0.4.0.jar").display())).args(OPENED);
         command.arg(format!("-Dcassandra.config=file://{}", folder.join("cassandra.yaml").display()));
         command.arg(format!("-Dcassandra.storagedir={}", folder.join("data").display()));
-        command.args(["-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.skip_wait_for_gossip_to_settle=0"]);
+        command
+            .args(["-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.skip_wait_for_gossip_to_settle=0"]);
         // A node that joins others has to hear from them first.
         command.arg(format!("-Dcassandra.ring_delay_ms={}", if is_alone || !is_first { 100 } else { 4_000 }));
         command.args(["-Djava.awt.headless=true", "-Dcassandra-foreground=yes"]);
