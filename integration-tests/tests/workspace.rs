@@ -40,6 +40,7 @@ fn each_crate_knows_only_those_above_it() {
         "stickystore-core",
         "stickystore-redis",
         "stickystore-embedded",
+        "stickystore-layers",
         "stickystore-services",
         "stickystore-conformance",
         "stickystore-cli",

@@ -13,11 +13,13 @@ pub(crate) struct Options {
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 4] = [
+const FEATURE_SETS: [(&str, &[&str]); 6] = [
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
     ("core without features", &["--package", "stickystore-core", "--all-targets", "--no-default-features"]),
+    ("layers with `tracing`", &["--package", "stickystore-layers", "--all-targets", "--features", "tracing"]),
+    ("layers with `metrics`", &["--package", "stickystore-layers", "--all-targets", "--features", "metrics"]),
     ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
 
