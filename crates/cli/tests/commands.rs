@@ -9,7 +9,7 @@ use serde_json::Value;
 const RECORDING: &str = "optimizely-js-v5.jsonl";
 
 fn stickystore(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_stickystore")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_stickystore")).env_remove("CARGO").args(arguments).output().unwrap()
 }
 
 fn vectors() -> PathBuf {
@@ -49,9 +49,29 @@ impl Drop for Scratch {
     }
 }
 
+/// A file that is not there yet, and goes with this.
+struct Unmade(PathBuf);
+
+impl Unmade {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("stickystore-cli-{}-{name}.redb", std::process::id())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Unmade {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 #[test]
 fn the_demo_flips_about_as_many_as_theory_says_without_a_store_and_none_with_it() {
-    let output = stickystore(&["demo", "--json"]);
+    let file = Unmade::new("figures");
+    let output = stickystore(&["demo", "--json", "--file", file.path()]);
     assert_eq!(output.status.code(), Some(0));
     let figures = json(&output);
     let figure = |name: &str| figures[name].as_f64().unwrap();
@@ -67,9 +87,29 @@ fn the_demo_flips_about_as_many_as_theory_says_without_a_store_and_none_with_it(
 
 #[test]
 fn the_demo_says_it_in_words_too() {
-    let output = stickystore(&["demo", "--users", "100"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stdout).contains("with stickystore       0"), "{}", text(&output.stdout));
+    let file = Unmade::new("words");
+    let demo = ["demo", "--users", "100", "--file", file.path()];
+    let output = stickystore(&demo);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("with stickystore         0"), "{}", text(&output.stdout));
+    // Its last line can be tried, and the demo once more.
+    let last = text(&output.stdout).lines().last().unwrap();
+    let lookup: Vec<_> = last.split("  stickystore ").nth(1).unwrap().split(' ').collect();
+    let kept = stickystore(&lookup);
+    assert!(text(&kept.stdout).starts_with("checkout  "), "{last}: {}", text(&kept.stdout));
+    assert_eq!(stickystore(&demo).status.code(), Some(0));
+}
+
+#[test]
+fn the_demo_leaves_another_file_alone() {
+    let file = Unmade::new("other");
+    let store = format!("embedded:{}", file.path());
+    assert_eq!(stickystore(&["assign", "ann", "button", "red", "--store", &store]).status.code(), Some(0));
+    let output = stickystore(&["demo", "--users", "1", "--file", file.path()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no demo has left this file"), "{}", text(&output.stderr));
+    let kept = stickystore(&["export", "ann", "--store", &store]);
+    assert_eq!(text(&kept.stdout), "button  \"red\"\n");
 }
 
 #[test]
@@ -149,7 +189,11 @@ fn what_cannot_be_replayed_is_named_and_nothing_is_guessed() {
 
 #[test]
 fn whoever_stops_reading_ends_it_quietly() {
-    let command = Command::new(env!("CARGO_BIN_EXE_stickystore")).arg("demo").stdout(Stdio::piped()).spawn();
+    let file = Unmade::new("quiet");
+    let command = Command::new(env!("CARGO_BIN_EXE_stickystore"))
+        .args(["demo", "--users", "100", "--file", file.path()])
+        .stdout(Stdio::piped())
+        .spawn();
     let mut command = command.unwrap();
     drop(command.stdout.take());
     assert_eq!(command.wait().unwrap().code(), Some(0));
