@@ -73,6 +73,19 @@ impl Verdicts {
             failed => Err(Stop::Failed(format!("{failed} conformance cases"))),
         }
     }
+
+    /// Good only if this store had every case of the suite through both APIs, and something held.
+    pub(crate) fn judge_whole(&self, backend: &str, cases: usize) -> Result<(), Stop> {
+        for api in ["async", "blocking"] {
+            let run = self.runs.iter().find(|run| run.backend == backend && run.api == api);
+            let (passed, skipped) = run.map_or((0, 0), |run| (run.passed, run.skipped));
+            if passed == 0 || passed + skipped != cases {
+                let seen = format!("{passed} passed, {skipped} skipped");
+                return Err(Stop::Failed(format!("{backend} ({api}): {seen} of {cases} conformance cases")));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Run {
@@ -147,6 +160,25 @@ mod tests {
         assert!(read("").judge().is_err());
         assert!(read(LINES).judge().is_err());
         assert_eq!(read(LINES.lines().next().unwrap()).judge(), Ok(()));
+    }
+
+    #[test]
+    fn a_whole_run_has_every_case_through_both_apis() {
+        let line = |api: &str, verdict: &str| {
+            format!(r#"{{"backend":"redis","api":"{api}","group":"g","name":"n","verdict":"{verdict}"}}"#)
+                + "\n"
+        };
+        let passed = line("async", "passed") + &line("blocking", "passed");
+        assert_eq!(read(&passed).judge_whole("redis", 1), Ok(()));
+        let declared = passed.clone() + &line("async", "skipped") + &line("blocking", "skipped");
+        assert_eq!(read(&declared).judge_whole("redis", 2), Ok(()));
+        let some = "redis (blocking): 1 passed, 0 skipped of 2 conformance cases";
+        let one_more = passed + &line("async", "passed");
+        assert_eq!(read(&one_more).judge_whole("redis", 2), Err(Stop::Failed(some.to_owned())));
+        for short in [line("async", "passed"), line("async", "passed") + &line("blocking", "skipped")] {
+            assert!(read(&short).judge_whole("redis", 1).is_err(), "{short}");
+        }
+        assert!(read(&line("async", "passed")).judge_whole("memcached", 1).is_err());
     }
 
     #[test]
