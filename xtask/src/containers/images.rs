@@ -134,12 +134,16 @@ fn name(service: &Service) -> String {
 fn copy(files: &[Copied], from: &Path, to: &Path) -> Result<(), Stop> {
     for file in files {
         let place = to.join(file.to.trim_start_matches('/'));
+        if place.exists() {
+            return Err(Stop::Failed(format!(
+                "{} is in the image already: name a place of its own",
+                file.to
+            )));
+        }
         let folder = place.parent().unwrap_or(to);
         fs::create_dir_all(folder).map_err(|error| Stop::Failed(format!("{}: {error}", folder.display())))?;
         let mut copy = Command::new("cp");
-        // Into a place that exists already a folder would be put as a folder of its own.
-        copy.args(["--recursive", "--dereference", "--preserve=mode", "--no-target-directory"]);
-        step(&format!("copy {}", file.from), copy.arg(from.join(file.from)).arg(place))?;
+        step(&format!("copy {}", file.from), copy.arg("-RLp").arg(from.join(file.from)).arg(place))?;
     }
     Ok(())
 }
@@ -152,4 +156,52 @@ fn remove(path: &Path) -> Result<(), Stop> {
         return Ok(());
     }
     Err(Stop::Failed(format!("{} cannot be removed: is something mounted in it?", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::services::SERVICES;
+    use super::*;
+
+    const FILES: &[Copied] = &[
+        Copied { from: "cache/server-1.0", to: "/opt/server" },
+        Copied { from: "cache/program", to: "/usr/local/bin/program" },
+    ];
+
+    #[test]
+    fn files_and_folders_are_copied_to_their_places() {
+        let folder = target().join("stickystore/tests").join(format!("copied-{}", std::process::id()));
+        let image = folder.join("image");
+        fs::create_dir_all(folder.join("cache/server-1.0/lib")).unwrap();
+        fs::write(folder.join("cache/server-1.0/lib/jar"), "jar").unwrap();
+        fs::write(folder.join("cache/program"), "program").unwrap();
+        assert_eq!(copy(FILES, &folder, &image), Ok(()));
+        assert_eq!(fs::read_to_string(image.join("opt/server/lib/jar")).unwrap(), "jar");
+        assert_eq!(fs::read_to_string(image.join("usr/local/bin/program")).unwrap(), "program");
+        let twice = "/opt/server is in the image already: name a place of its own";
+        assert_eq!(copy(FILES, &folder, &image), Err(Stop::Failed(twice.to_owned())));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_nobody_has_brought_is_a_failure() {
+        let nowhere = target().join("stickystore/tests/nowhere");
+        let image = target().join("stickystore/tests").join(format!("image-{}", std::process::id()));
+        let copied = copy(FILES, &nowhere, &image);
+        fs::remove_dir_all(&image).unwrap();
+        assert_eq!(copied, Err(Stop::Failed("copy cache/server-1.0".to_owned())));
+    }
+
+    #[test]
+    fn another_recipe_is_another_image() {
+        let image = |packages, files| {
+            let stand_in = Recipe { packages, files, start: &[], health: "" };
+            name(&Service { stand_in, ..SERVICES[0] })
+        };
+        let plain = image(&["server"], &[]);
+        assert_eq!(plain, image(&["server"], &[]));
+        assert!(plain.starts_with("localhost/stickystore-redis:"), "{plain}");
+        assert_ne!(plain, image(&["server", "client"], &[]));
+        assert_ne!(plain, image(&["server"], FILES));
+    }
 }
