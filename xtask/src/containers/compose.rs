@@ -51,7 +51,7 @@ impl<'a> Project<'a> {
                 project.variables.push((service.image_variable, stand_in(engine, service)?));
             }
             let file = target().join("stickystore").join(format!("{}.yml", project.name));
-            write(&file, &project.stand_in_changes())?;
+            write(&file, &stand_in_changes(&project.ports))?;
             project.changes = Some(file);
         }
         Ok(project)
@@ -80,6 +80,7 @@ impl<'a> Project<'a> {
     /// Removes everything that `up` has made, also of an earlier run that was stopped.
     pub(super) fn down(&self) -> Result<(), Stop> {
         if self.containers(None)?.is_empty() {
+            println!("no container of {} is there", self.name);
             return Ok(());
         }
         step("containers: down", self.compose()?.args(["down", "--volumes"]))?;
@@ -139,19 +140,37 @@ impl<'a> Project<'a> {
         compose.envs(self.variables.iter().map(|(name, value)| (name, value)));
         Ok(compose)
     }
+}
 
-    /// An override file, in the part of YAML that is JSON.
-    fn stand_in_changes(&self) -> String {
-        let services = self.ports.iter().map(|(service, port)| {
-            let start: Vec<_> = service.stand_in.start.iter().map(|word| at_port(word, *port)).collect();
-            let changed = json!({
-                // A network of its own needs bridges and firewall rules, which not every bare kernel has.
-                "network_mode": "host",
-                "command": start,
-                "healthcheck": { "test": at_port(service.stand_in.health, *port) },
-            });
-            (service.name.to_owned(), changed)
+/// An override file, in the part of YAML that is JSON.
+fn stand_in_changes(ports: &[(&Service, u16)]) -> String {
+    let services = ports.iter().map(|(service, port)| {
+        let start: Vec<_> = service.stand_in.start.iter().map(|word| at_port(word, *port)).collect();
+        let changed = json!({
+            // A network of its own needs bridges and firewall rules, which not every bare kernel has.
+            "network_mode": "host",
+            "command": start,
+            "healthcheck": { "test": at_port(service.stand_in.health, *port) },
         });
-        json!({ "services": services.collect::<serde_json::Map<_, _>>() }).to_string()
+        (service.name.to_owned(), changed)
+    });
+    json!({ "services": services.collect::<serde_json::Map<_, _>>() }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stand_ins_listen_and_are_asked_at_the_port_of_this_run() {
+        for service in SERVICES {
+            let changes: serde_json::Value =
+                serde_json::from_str(&stand_in_changes(&[(service, 12345)])).unwrap();
+            let changed = &changes["services"][service.name];
+            assert_eq!(changed["network_mode"], "host");
+            assert!(changed["command"].to_string().contains("12345"), "{changed}");
+            assert!(changed["healthcheck"]["test"].to_string().contains("12345"), "{changed}");
+            assert!(!changes.to_string().contains("{port}"), "{changes}");
+        }
     }
 }

@@ -14,7 +14,7 @@ pub(super) const CONFIGURATION: &str = "CONTAINERS_CONF";
 /// Set, it keeps podman from asking systemd for timers: without systemd each container would log two errors.
 pub(super) const NO_TIMERS: (&str, &str) = ("DISABLE_HC_SYSTEMD", "true");
 
-/// podman-compose and all that it needs, from PyPI: distributions have versions that lack `--in-pod`, or none.
+/// podman-compose and all that it needs, from PyPI: the same everywhere, whatever a distribution has.
 const COMPOSE: [&str; 3] = ["podman-compose==1.6.0", "PyYAML==6.0.3", "python-dotenv==1.2.4"];
 
 /// For root on a machine without systemd, as in CI.
