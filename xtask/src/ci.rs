@@ -3,11 +3,11 @@
 use std::process::Command;
 
 use crate::shell::{answers, cargo, root, step};
-use crate::{Stop, test};
+use crate::{Stop, containers, test};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Leave out the tests, where `cargo xtask test` has just run them.
+    /// Leave out the tests that `cargo xtask test` has just run; those on containers run all the same.
     #[arg(long)]
     no_test: bool,
 }
@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     } else {
         test::run_tests()?;
     }
+    containers::in_ci()?;
     deny()
 }
 

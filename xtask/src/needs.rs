@@ -7,11 +7,11 @@ use crate::shell::{answers, step};
 
 /// Something that tests need.
 pub(crate) struct Need {
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Answers with success if it is there.
-    probe: &'static [&'static str],
+    pub(crate) probe: &'static [&'static str],
     /// Brings it, each a command of its own.
-    install: &'static [&'static [&'static str]],
+    pub(crate) install: &'static [&'static [&'static str]],
 }
 
 /// Everything that tests need: the servers of the stores, from the distribution's packages.
@@ -59,7 +59,7 @@ fn command(words: &[&str]) -> Option<Command> {
 }
 
 /// Whether packages can be installed without asking for more rights.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
