@@ -139,6 +139,9 @@ impl<S: Store> UserStorageService<S> {
 
 /// The User Storage Service over an async store; the same as [`UserStorageService`].
 ///
+/// An SDK that gets synchronously and may set asynchronously, as Node's does, is served by one of each over one store:
+/// a record that was got through one may be set through the other.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), stickystore_core::Error> {

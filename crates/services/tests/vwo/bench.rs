@@ -116,7 +116,7 @@ pub(crate) enum Trouble {
     Refused,
 }
 
-/// The memory store with a hand in between: something happens before a write, calls are counted.
+/// The memory store with a hand in between: something happens before a read or a write, calls are counted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hooked {
     pub(crate) inner: MemoryStore,
@@ -125,6 +125,7 @@ pub(crate) struct Hooked {
 
 #[derive(Default)]
 pub(crate) struct Hooks {
+    before_reads: Vec<Box<dyn FnMut() + Send>>,
     before_writes: Vec<Box<dyn FnMut() + Send>>,
     pub(crate) trouble: Option<Trouble>,
     pub(crate) fail_reads: bool,
@@ -144,6 +145,11 @@ impl Hooked {
         self.hooks.lock().unwrap().before_writes.insert(0, Box::new(happens));
     }
 
+    /// The same before the next read.
+    pub(crate) fn before_a_read(&self, happens: impl FnMut() + Send + 'static) {
+        self.hooks.lock().unwrap().before_reads.insert(0, Box::new(happens));
+    }
+
     /// Reads and writes so far, since this was last asked.
     pub(crate) fn calls(&self) -> (usize, usize) {
         let mut hooks = self.hooks.lock().unwrap();
@@ -161,6 +167,11 @@ impl Store for Hooked {
         hooks.reads += 1;
         if hooks.fail_reads {
             return vec![Err(Error::new(ErrorKind::Unavailable, "injected")); reads.len()];
+        }
+        let happens = hooks.before_reads.pop();
+        drop(hooks);
+        if let Some(mut happens) = happens {
+            happens();
         }
         self.inner.read(call, reads)
     }

@@ -165,6 +165,20 @@ fn what_vanishes_between_our_read_and_our_write_is_not_made_anew_by_a_goal() {
 }
 
 #[test]
+fn nor_what_was_there_when_we_inserted_and_is_gone_when_we_read() {
+    let bench = Bench::new();
+    let mut set = record("red", "");
+    set.set_meta_data(Value::string("ours"));
+    bench.set_bare("red", "");
+    let (store, subject, call) = (bench.store.inner.clone(), bench.subject(), bench.call());
+    bench.store.before_a_read(move || {
+        store.remove(call, &subject, Key::new("c1").unwrap()).unwrap();
+    });
+    assert_eq!(kept(&bench.service.set(&set).unwrap()), (Why::Gone, None));
+    assert_eq!(bench.stored(), None);
+}
+
+#[test]
 fn a_record_that_somebody_inserts_first_gets_our_goals() {
     let bench = Bench::new();
     let other = bench.other();

@@ -270,6 +270,18 @@ async fn the_async_face_says_the_same() {
     assert_eq!(both.0.iter().map(json).collect::<Vec<_>>(), both.1.iter().map(json).collect::<Vec<_>>());
 }
 
+#[tokio::test]
+async fn a_record_that_was_got_synchronously_may_be_set_asynchronously() {
+    let settings = Settings::new(Namespace::new("shop").unwrap());
+    let store = MemoryStore::new();
+    let blocking = UserStorageService::new(store.clone(), settings.clone());
+    let asynchronous = AsyncUserStorageService::new(Immediate::new(store), settings);
+    blocking.set(&record("red", "g1")).unwrap();
+    let read = with_variation(blocking.get("ann", "c1").unwrap().unwrap(), "blue");
+    let report = asynchronous.set(&read).await.unwrap();
+    assert!(matches!(report.get("c1"), Some(Saved::Replaced { .. })), "{}", report.to_json());
+}
+
 #[test]
 fn services_work_over_any_store_behind_a_pointer() {
     let blocking: Arc<dyn Store> = Arc::new(MemoryStore::new());

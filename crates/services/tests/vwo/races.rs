@@ -45,6 +45,21 @@ fn a_change_between_our_read_and_our_write_stays_and_the_goal_is_added_to_it() {
 }
 
 #[test]
+fn a_war_about_what_no_longer_stands_is_a_lost_race() {
+    let bench = Bench::new();
+    bench.set_bare("red", "");
+    bench.service.set(&with_variation(bench.get(), "blue")).unwrap();
+    let (back, theirs) =
+        (with_goal(with_variation(bench.get(), "red"), "g1"), with_variation(bench.get(), "green"));
+    let other = bench.other();
+    bench.store.before_a_write(move || {
+        other.set(&theirs).unwrap();
+    });
+    assert_eq!(kept(&bench.service.set(&back).unwrap()).0, Why::Raced);
+    assert_eq!(bench.stored(), stored("green", "g1"));
+}
+
+#[test]
 fn metadata_that_somebody_else_wrote_since_stays() {
     let bench = Bench::new();
     bench.set_bare("red", "");
@@ -150,6 +165,7 @@ impl Store for Rival {
     }
 
     fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
+        assert!(call.deadline.elapsed() < Duration::from_secs(20), "the set ends long after its deadline");
         let call = Self::patient(call);
         for write in writes {
             let again = Entry::new(Value::new(RED).unwrap(), Expiry::Never);
