@@ -7,6 +7,7 @@ use stickystore_core::{
 };
 use stickystore_services::Settings;
 use stickystore_services::optimizely::AsyncUserProfileService;
+use stickystore_services::vwo::AsyncUserStorageService;
 
 use crate::assign::{Assign, Assigned, Step};
 use crate::erasure::Erasure;
@@ -126,6 +127,11 @@ impl AsyncSticky {
     /// Optimizely's User Profile Service over this store.
     pub fn optimizely(&self) -> AsyncUserProfileService<Arc<dyn AsyncStore>> {
         AsyncUserProfileService::new(Arc::clone(&self.store), self.settings.clone())
+    }
+
+    /// VWO's User Storage Service over this store.
+    pub fn vwo(&self) -> AsyncUserStorageService<Arc<dyn AsyncStore>> {
+        AsyncUserStorageService::new(Arc::clone(&self.store), self.settings.clone())
     }
 
     /// See [`Sticky::ping`](crate::Sticky::ping).

@@ -7,6 +7,7 @@ use stickystore_core::{
 };
 use stickystore_services::Settings;
 use stickystore_services::optimizely::UserProfileService;
+use stickystore_services::vwo::UserStorageService;
 
 use crate::assign::{Assign, Assigned, Step};
 use crate::erasure::Erasure;
@@ -124,6 +125,11 @@ impl Sticky {
     /// Optimizely's User Profile Service over this store.
     pub fn optimizely(&self) -> UserProfileService<Arc<dyn Store>> {
         UserProfileService::new(Arc::clone(&self.store), self.settings.clone())
+    }
+
+    /// VWO's User Storage Service over this store.
+    pub fn vwo(&self) -> UserStorageService<Arc<dyn Store>> {
+        UserStorageService::new(Arc::clone(&self.store), self.settings.clone())
     }
 
     /// Asks the server whether it is there.
