@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 use std::collections::HashSet;
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId, semver::Version};
 
@@ -40,7 +41,9 @@ fn each_crate_knows_only_those_above_it() {
         "stickystore-core",
         "stickystore-redis",
         "stickystore-embedded",
+        "stickystore-layers",
         "stickystore-services",
+        "stickystore",
         "stickystore-conformance",
         "stickystore-cli",
     ];
@@ -52,6 +55,27 @@ fn each_crate_knows_only_those_above_it() {
             let known = order.iter().position(|other| *other == dependency.name);
             assert!(known.is_none_or(|known| known < place), "{name} knows {}", dependency.name);
         }
+    }
+}
+
+#[test]
+fn a_feature_of_the_facade_brings_one_driver() {
+    // The crate of the driver, by the feature that brings it.
+    let drivers = [("embedded", "redb"), ("redis", "redis")];
+    for feature in std::iter::once("").chain(drivers.iter().map(|(feature, _)| *feature)) {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--package", "stickystore", "--no-default-features"])
+            .args(["--features", feature, "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        let packages: HashSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+        for (theirs, driver) in drivers {
+            assert_eq!(packages.contains(driver), theirs == feature, "{driver} with {feature:?}");
+        }
+        // A runtime comes only with what needs one.
+        assert_eq!(packages.contains("tokio"), !feature.is_empty(), "tokio with {feature:?}");
     }
 }
 

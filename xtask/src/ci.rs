@@ -3,21 +3,26 @@
 use std::process::Command;
 
 use crate::shell::{answers, cargo, root, step};
-use crate::{Stop, test};
+use crate::{Stop, containers, test};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Leave out the tests, where `cargo xtask test` has just run them.
+    /// Leave out the tests that `cargo xtask test` has just run; those on containers run all the same.
     #[arg(long)]
     no_test: bool,
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 4] = [
+const FEATURE_SETS: [(&str, &[&str]); 9] = [
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
     ("core without features", &["--package", "stickystore-core", "--all-targets", "--no-default-features"]),
+    ("layers with `tracing`", &["--package", "stickystore-layers", "--all-targets", "--features", "tracing"]),
+    ("layers with `metrics`", &["--package", "stickystore-layers", "--all-targets", "--features", "metrics"]),
+    ("facade without features", &["--package", "stickystore", "--all-targets", "--no-default-features"]),
+    ("facade with `embedded`", &["--package", "stickystore", "--all-targets", "--features", "embedded"]),
+    ("facade with `redis`", &["--package", "stickystore", "--all-targets", "--features", "redis"]),
     ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
 
@@ -34,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     } else {
         test::run_tests()?;
     }
+    containers::in_ci()?;
     deny()
 }
 

@@ -10,11 +10,11 @@ mod cache;
 
 /// Something that tests need.
 pub(crate) struct Need {
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Answers with success if it is there.
-    probe: &'static [&'static str],
+    pub(crate) probe: &'static [&'static str],
     /// Brings it, each a command of its own. `{cache}` is the folder of downloads, `{root}` the workspace.
-    install: &'static [&'static [&'static str]],
+    pub(crate) install: &'static [&'static [&'static str]],
 }
 
 /// Everything that tests need: the servers of the stores, from the distribution's packages, or from a registry into the
@@ -78,7 +78,7 @@ pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
     }
     if !install {
         let lines = missing.iter().map(|need| {
-            let how: Vec<_> = need.install.iter().map(|words| words.join(" ")).collect();
+            let how: Vec<_> = need.install.iter().map(|words| placed(&words.join(" "))).collect();
             format!("missing: {}; `cargo xtask test --install` brings it by: {}", need.name, how.join(" && "))
         });
         return Err(Stop::Missing(lines.collect::<Vec<_>>().join("\n")));
@@ -96,18 +96,23 @@ fn command(words: &[&str]) -> Option<Command> {
     let (program, arguments) = words.split_first()?;
     let mut command =
         if *program == "apt-get" && !is_root() { Command::new("sudo") } else { Command::new("env") };
-    let places = [("{cache}", cache::folder()), ("{root}", root().to_owned())];
-    let placed = |word: &&str| {
-        places
-            .iter()
-            .fold((*word).to_owned(), |word, (name, place)| word.replace(name, &place.display().to_string()))
-    };
-    command.env("DEBIAN_FRONTEND", "noninteractive").arg(program).args(arguments.iter().map(placed));
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .arg(program)
+        .args(arguments.iter().map(|word| placed(word)));
     Some(command)
 }
 
+/// A word of a command, with the folders that it names.
+fn placed(word: &str) -> String {
+    let places = [("{cache}", cache::folder()), ("{root}", root().to_owned())];
+    places
+        .iter()
+        .fold(word.to_owned(), |word, (name, place)| word.replace(name, &place.display().to_string()))
+}
+
 /// Whether packages can be installed without asking for more rights.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }

@@ -3,21 +3,38 @@
 //! Every decision is made as an SDK makes it, through the shipped `lookup` and `save` in the SDK's JSON.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use stickystore_core::memory::MemoryStore;
-use stickystore_core::{Namespace, Store};
-use stickystore_services::Settings;
+use stickystore::{Registry, Sticky};
+use stickystore_core::Store;
 use stickystore_services::optimizely::{UserProfile, UserProfileService};
 
+use crate::answer::{Answer, Wrong, say};
 use crate::bucketing::{Experiment, TRAFFIC};
-use crate::{Answer, PATIENCE, say};
+use crate::progress::Progress;
+
+/// So many users decide at once: writes that wait together share a sync of the disk.
+const THREADS: u32 = 64;
+
+/// Progress is shown every so many users.
+const SHOWN_EVERY: u32 = 97;
+
+/// A call may take its time: nobody's page waits for it, and a busy machine is no failure.
+const OPTIONS: &str = "namespace=demo&deadline=30s";
+
+/// How wide the plot's longest bar is.
+const BAR: f64 = 44.0;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How many users there are.
+    /// How many users there are
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     users: u32,
-    /// Print the figures as JSON.
+    /// The file that the assignments are kept in; what the last demo left there goes
+    /// [default: stickystore-demo.redb in the folder for temporary files]
+    #[arg(long, value_name = "FILE")]
+    file: Option<std::path::PathBuf>,
+    /// Print the figures as JSON
     #[arg(long)]
     json: bool,
 }
@@ -30,7 +47,7 @@ const BEFORE: Experiment =
 const AFTER: Experiment =
     Experiment { id: "checkout", allocation: &[("plain", 2_000), ("green", 4_000), ("amber", 10_000)] };
 
-#[derive(serde::Serialize)]
+#[derive(Default, serde::Serialize)]
 struct Figures {
     users: u32,
     /// Users whose variation still exists and who were moved all the same.
@@ -45,36 +62,94 @@ struct Figures {
 }
 
 pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
-    let settings = Settings::new(Namespace::new("demo")?).with_deadline(PATIENCE);
-    let service = UserProfileService::new(MemoryStore::new(), settings);
-    let figures = measure(&service, options.users)?;
-    let found = if options.json { serde_json::to_string(&figures)? + "\n" } else { in_words(&figures) };
+    let default = std::env::temp_dir().join("stickystore-demo.redb");
+    let file = options.file.as_ref().unwrap_or(&default);
+    let url = format!("embedded:{}", file.display());
+    let sticky = start_anew(file, &url)?;
+    let figures = measure(&sticky, options.users)?;
+    let found = if options.json { serde_json::to_string(&figures)? + "\n" } else { in_words(&figures, &url) };
     say(&found)?;
     let kept = figures.flipped_with_store == 0 && figures.flipped_after_reassignment == 0;
-    Ok(if kept { Answer::Yes } else { Answer::No })
+    Ok(kept.into())
 }
 
-fn measure<S: Store>(service: &UserProfileService<S>, users: u32) -> Result<Figures, Box<dyn Error>> {
-    let mut figures = Figures {
-        users,
-        flipped_without_store: 0,
-        expected_without_store: f64::from(users) * expected_share(),
-        flipped_with_store: 0,
-        reassigned_with_store: 0,
-        flipped_after_reassignment: 0,
+/// The demo's own file, without what an earlier demo left. A file of anything else stays, and is an error.
+fn start_anew(file: &std::path::Path, url: &str) -> Result<Sticky, Box<dyn Error>> {
+    let open = || Registry::new().open(&format!("{url}?{OPTIONS}"));
+    if !file.exists() {
+        return Ok(open()?);
+    }
+    let sticky = open()?;
+    let demo = sticky.settings().namespace().clone();
+    let page = |namespace| {
+        let scan = sticky.store().scan().ok_or_else(|| Wrong("the store cannot be listed".to_owned()))?;
+        Ok::<_, Box<dyn Error>>(scan.scan_page(sticky.settings().call(), &namespace, None, 1)?)
     };
-    for user in (0..users).map(|number| format!("user-{number}")) {
-        let without = [&BEFORE, &AFTER].map(|experiment| experiment.bucket(&user));
-        let first = decide(service, &BEFORE, &user)?;
-        let second = decide(service, &AFTER, &user)?;
-        let third = decide(service, &AFTER, &user)?;
-        let still_exists = first.as_deref().is_some_and(|variation| AFTER.knows(variation));
-        figures.flipped_without_store += u32::from(still_exists && without[0] != without[1]);
-        figures.flipped_with_store += u32::from(still_exists && first != second);
-        figures.reassigned_with_store += u32::from(!still_exists && first != second);
-        figures.flipped_after_reassignment += u32::from(second != third);
+    if page(demo)?.users.is_empty() {
+        let what = format!("{}: no demo has left this file; give another with --file", file.display());
+        return Err(Wrong(what).into());
+    }
+    sticky.close()?;
+    drop(sticky);
+    std::fs::remove_file(file)?;
+    Ok(open()?)
+}
+
+fn measure(sticky: &Sticky, users: u32) -> Result<Figures, Box<dyn Error>> {
+    let service = sticky.optimizely();
+    let (next, progress) = (AtomicU32::new(0), Progress::new());
+    let work = || -> Result<Figures, Box<dyn Error + Send + Sync>> {
+        let mut figures = Figures::default();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= users {
+                return Ok(figures);
+            }
+            if number.is_multiple_of(SHOWN_EVERY) {
+                progress.show(&format!("{number} of {users} users have decided"));
+            }
+            figures.count(&service, &format!("user-{number}"))?;
+        }
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS.min(users)).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    progress.clear();
+    let mut figures =
+        Figures { users, expected_without_store: f64::from(users) * expected_share(), ..Figures::default() };
+    for part in parts {
+        let part = part.map_err(|_| Wrong("a thread of the demo panicked".to_owned()))?;
+        figures.add(&part.map_err(|error| -> Box<dyn Error> { error })?);
     }
     Ok(figures)
+}
+
+impl Figures {
+    /// Three decisions of one user: before the change, after it, and once more.
+    fn count<S: Store>(
+        &mut self,
+        service: &UserProfileService<S>,
+        user: &str,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let without = [&BEFORE, &AFTER].map(|experiment| experiment.bucket(user));
+        let first = decide(service, &BEFORE, user)?;
+        let second = decide(service, &AFTER, user)?;
+        let third = decide(service, &AFTER, user)?;
+        let still_exists = first.as_deref().is_some_and(|variation| AFTER.knows(variation));
+        self.flipped_without_store += u32::from(still_exists && without[0] != without[1]);
+        self.flipped_with_store += u32::from(still_exists && first != second);
+        self.reassigned_with_store += u32::from(!still_exists && first != second);
+        self.flipped_after_reassignment += u32::from(second != third);
+        Ok(())
+    }
+
+    fn add(&mut self, part: &Self) {
+        self.flipped_without_store += part.flipped_without_store;
+        self.flipped_with_store += part.flipped_with_store;
+        self.reassigned_with_store += part.reassigned_with_store;
+        self.flipped_after_reassignment += part.flipped_after_reassignment;
+    }
 }
 
 /// One decision, in the order of the SDKs: the stored variation if the datafile knows it, else bucket and save.
@@ -82,7 +157,7 @@ fn decide<S: Store>(
     service: &UserProfileService<S>,
     experiment: &Experiment,
     user: &str,
-) -> Result<Option<String>, Box<dyn Error>> {
+) -> Result<Option<String>, Box<dyn Error + Send + Sync>> {
     let mut profile = UserProfile::parse(&service.lookup_json(user)?)?;
     let stored = profile.variation(experiment.id).filter(|variation| experiment.knows(variation));
     if let Some(stored) = stored {
@@ -106,30 +181,42 @@ fn expected_share() -> f64 {
     (0..TRAFFIC).filter(flips).count() as f64 / f64::from(TRAFFIC)
 }
 
-fn in_words(figures: &Figures) -> String {
+fn in_words(figures: &Figures, url: &str) -> String {
     let mut names: Vec<_> = BEFORE.allocation.iter().map(|(id, _)| *id).collect();
     names.extend(AFTER.allocation.iter().map(|(id, _)| *id).filter(|id| !BEFORE.knows(id)));
     let change =
         |name: &&str| format!("  {name:<7} {:>6} -> {:>6}\n", share(&BEFORE, name), share(&AFTER, name));
     let changes: String = names.iter().map(change).collect();
+    let most = f64::from(figures.flipped_without_store).max(figures.expected_without_store).max(1.0);
+    let bar = |count: f64| "#".repeat((count / most * BAR).round() as usize);
+    let row = |name: &str, count: f64| format!("  {name:<18} {count:>7.0}  {}\n", bar(count));
+    let plot = [
+        row("without a store", f64::from(figures.flipped_without_store)),
+        row("  theory says", figures.expected_without_store),
+        row("with stickystore", f64::from(figures.flipped_with_store)),
+    ];
     format!(
         "An experiment with {} users; then its traffic is re-allocated:
 
 {changes}
 Users whose variation still exists, but who now see another one:
 
-  without a store   {:>6}   (expected: {:.0})
-  with stickystore  {:>6}
-
+{}
 The {} users of the dropped variation were given another, and {} of them were moved again.
+
+What is kept of one of them:  {} lookup user-7 --store {url} --namespace demo
 ",
         figures.users,
-        figures.flipped_without_store,
-        figures.expected_without_store,
-        figures.flipped_with_store,
+        plot.concat(),
         figures.reassigned_with_store,
-        figures.flipped_after_reassignment
+        figures.flipped_after_reassignment,
+        command()
     )
+}
+
+/// How this command was started, and can be again.
+fn command() -> &'static str {
+    if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "stickystore" }
 }
 
 /// How much of the traffic a variation has, in words.

@@ -1,26 +1,29 @@
-//! The `stickystore` command: its arguments, and what each verb answers to the shell.
-//!
-//! Exit codes: 0 all is well; 1 the answer is no (something flipped, or differs from the recording); 2 the arguments
-//! or the input are wrong.
+//! The `stickystore` command: its verbs.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+mod answer;
 mod bucketing;
+mod completions;
+mod conformance;
 mod demo;
+mod doctor;
+mod entries;
 mod failing;
+mod opening;
+mod optimizely;
+mod progress;
 mod recording;
 mod replay;
 
+use answer::{Answer, EXIT_CODES, say};
+
 /// Keeps the users of A/B tests in the variation first given.
 #[derive(Parser)]
-#[command(name = "stickystore", version, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 all is well; 1 the answer is no; 2 the arguments or the input are wrong."
-)]
+#[command(name = "stickystore", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -28,46 +31,48 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Buckets users, changes the experiment underneath them, and counts who is moved: without a store and with it.
+    /// Bucket users, change the experiment underneath them, and count who is moved: without a store and with it
     Demo(demo::Options),
-    /// Sends the recorded traffic of a real SDK through the service, and compares the answers.
+    /// Keep a value for a user unless there is one, and print what is kept
+    Assign(entries::AssignOptions),
+    /// Print a user's profile as Optimizely's SDKs look it up
+    Lookup(optimizely::LookupOptions),
+    /// Save a profile as Optimizely's SDKs send it, and print what became of each entry
+    Save(optimizely::SaveOptions),
+    /// Put a value in the place of whatever a user has
+    Put(entries::PutOptions),
+    /// Take away what a user has under one key
+    Remove(entries::RemoveOptions),
+    /// Erase all that a user has
+    Erase(entries::UserOptions),
+    /// Print all that is kept of a user
+    Export(entries::UserOptions),
+    /// Say what the store promises, what is wrong with its server, and how fast it answers
+    Doctor(doctor::Options),
+    /// Run the conformance suite on a store, in namespaces of its own
+    Conformance(conformance::Options),
+    /// Send the recorded traffic of a real SDK through the service, and compare the answers
     Replay(replay::Options),
+    /// Print a shell's completions of this command
+    Completions(completions::Options),
 }
 
 /// How long a lookup or a save may take here: nobody's page waits for it, and a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a verb found; the exit code.
-enum Answer {
-    Yes,
-    No,
-}
-
-/// Prints what was found. Whoever reads it may stop reading, as `head` does.
-fn say(text: &str) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        said => said,
-    }
-}
-
 fn main() -> ExitCode {
-    let answer = match Arguments::parse().verb {
+    answer::exit(match Arguments::parse().verb {
         Verb::Demo(options) => demo::run(&options),
+        Verb::Assign(options) => entries::assign(&options),
+        Verb::Lookup(options) => optimizely::lookup(&options),
+        Verb::Save(options) => optimizely::save(&options),
+        Verb::Put(options) => entries::put(&options),
+        Verb::Remove(options) => entries::remove(&options),
+        Verb::Erase(options) => entries::erase(&options),
+        Verb::Export(options) => entries::export(&options),
+        Verb::Doctor(options) => doctor::run(&options),
+        Verb::Conformance(options) => conformance::run(&options),
         Verb::Replay(options) => replay::run(&options),
-    };
-    match answer {
-        Ok(Answer::Yes) => ExitCode::SUCCESS,
-        Ok(Answer::No) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("stickystore: {error}");
-            let mut source = error.source();
-            while let Some(below) = source {
-                eprintln!("  because: {below}");
-                source = below.source();
-            }
-            ExitCode::from(2)
-        }
-    }
+        Verb::Completions(options) => completions::run(&options),
+    })
 }

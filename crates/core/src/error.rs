@@ -181,6 +181,52 @@ impl StdError for Error {
     }
 }
 
+impl ErrorKind {
+    /// Its name for programs, as in reports and metrics: `too-large`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too-large",
+            Self::Unsupported => "unsupported",
+            Self::Corrupt => "corrupt",
+            Self::Full => "full",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Denied => "denied",
+            Self::Closed => "closed",
+            Self::Forked => "forked",
+            Self::Config => "config",
+            Self::Unexpected => "unexpected",
+        }
+    }
+}
+
+impl Effect {
+    /// Its name for programs: `not-applied` or `unknown`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotApplied => "not-applied",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Operation {
+    /// Its name for programs, which is the method's.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Erase => "erase",
+            Self::Scan => "scan",
+            Self::Ping => "ping",
+            Self::Diagnose => "diagnose",
+            Self::Close => "close",
+        }
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -202,16 +248,7 @@ impl fmt::Display for ErrorKind {
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Open => "open",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Erase => "erase",
-            Self::Scan => "scan",
-            Self::Ping => "ping",
-            Self::Diagnose => "diagnose",
-            Self::Close => "close",
-        })
+        f.write_str(self.as_str())
     }
 }
 

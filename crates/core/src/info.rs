@@ -146,6 +146,19 @@ pub enum Scope {
     Cluster,
 }
 
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process => "all threads of this process",
+            Self::Primary => "all clients of one primary",
+            Self::ServerList => "all clients with one server list, while the item stays",
+            Self::ReplicaSet => "all clients of one replica set",
+            Self::Datacenter => "all clients in one datacenter",
+            Self::Cluster => "all clients of the cluster",
+        })
+    }
+}
+
 /// Who sees the same data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -156,6 +169,15 @@ pub enum Sharing {
     Network,
 }
 
+impl fmt::Display for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handle => "clones of one handle",
+            Self::Network => "everybody who connects with the same configuration",
+        })
+    }
+}
+
 /// Whether a store may forget live entries to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -164,6 +186,15 @@ pub enum Eviction {
     Never,
     /// It may forget users whole.
     WholeUsers,
+}
+
+impl fmt::Display for Eviction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "never",
+            Self::WholeUsers => "users whole, to make room",
+        })
+    }
 }
 
 /// What a store refuses with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge), before it sends anything.
@@ -239,4 +270,14 @@ pub enum Severity {
     Warning,
     /// Assignments will be lost, or cannot be written.
     Problem,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        })
+    }
 }

@@ -146,13 +146,19 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 /// Says that there is no such thing, and what there is, the nearest first.
 pub fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known = nearest_first(name, known);
-    match known.first() {
-        None => format!("there is no {what} \"{name}\", nor any other"),
-        Some(nearest) if distance(name, nearest) < name.len().max(2) / 2 + 1 => {
+    match nearest(name, known.iter().copied()) {
+        Some(nearest) => {
             format!("there is no {what} \"{name}\"; did you mean {nearest}? ({})", known.join(", "))
         }
-        Some(_) => format!("there is no {what} \"{name}\"; there is {}", known.join(", ")),
+        None if known.is_empty() => format!("there is no {what} \"{name}\", nor any other"),
+        None => format!("there is no {what} \"{name}\"; there is {}", known.join(", ")),
     }
+}
+
+/// The one of these that a misspelt name may have meant.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let nearest = nearest_first(name, known).into_iter().next()?;
+    (distance(name, nearest) < name.len().max(2) / 2 + 1).then_some(nearest)
 }
 
 fn nearest_first<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {

@@ -29,6 +29,22 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Its name for programs, as in reports and metrics: `was-absent`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Inserted => "inserted",
+            Self::Written => "written",
+            Self::Replaced => "replaced",
+            Self::Unchanged => "unchanged",
+            Self::Removed => "removed",
+            Self::WasAbsent => "was-absent",
+            Self::Kept(_) => "kept",
+            Self::Gone => "gone",
+            Self::Erased => "erased",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Whether the entry of the change stands because of it.
     pub fn is_applied(&self) -> bool {
         matches!(self, Self::Inserted | Self::Written | Self::Replaced | Self::Removed)

@@ -2,6 +2,7 @@
 //!
 //! What the text means is a service's business.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,6 +41,11 @@ impl Value {
     /// The JSON string with this content.
     pub fn string(content: &str) -> Self {
         Self(json::quoted(content).into())
+    }
+
+    /// What it says if it is a JSON string, as `red` of `"red"`.
+    pub fn as_string(&self) -> Option<Cow<'_, str>> {
+        json::as_string(&self.0)
     }
 
     /// The text.

@@ -7,6 +7,7 @@
 //! else it can only add; what it could not do it says.
 
 pub mod optimizely;
+pub mod vwo;
 
 mod receipt;
 mod report;

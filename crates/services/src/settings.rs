@@ -107,16 +107,23 @@ impl Settings {
     }
 
     /// A call that starts now.
-    pub(crate) fn call(&self) -> Call {
+    pub fn call(&self) -> Call {
         Call::within(&self.clock, self.deadline)
     }
 
-    pub(crate) fn subject(&self, user_id: &str) -> Result<Subject> {
+    /// This user in the namespace.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](stickystore_core::ErrorKind::Invalid) if it is no user id.
+    pub fn subject(&self, user_id: &str) -> Result<Subject> {
         Ok(Subject::new(self.namespace.clone(), UserId::new(user_id)?))
     }
 
     /// When an entry ends that is written now.
-    pub(crate) fn expiry(&self, now: UnixMillis) -> Result<Expiry> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](stickystore_core::ErrorKind::Invalid) if that is past the last time that can be kept.
+    pub fn expiry(&self, now: UnixMillis) -> Result<Expiry> {
         self.ttl.map_or(Ok(Expiry::Never), |ttl| Expiry::after(now, ttl))
     }
 }

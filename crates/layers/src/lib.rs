@@ -1,0 +1,12 @@
+//! Stores around stores: each layer takes a store and is one, so that they can stand around each other.
+//!
+//! A layer changes nothing of the contract: it forwards every method and every answer.
+//!
+//! | layer | feature |
+//! |---|---|
+//! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
+//!
+//! Without its feature a layer is not there, and costs nothing.
+
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub mod observe;

@@ -1,0 +1,144 @@
+//! `assign`: what it asks of the store, and what it makes of the answers. No I/O.
+
+use stickystore_core::{
+    Call, Change, Entry, EpochCheck, Error, ErrorKind, Expiry, Key, Keys, Outcome, Profile, Read, Result,
+    Subject, Write,
+};
+use stickystore_services::Settings;
+
+use crate::value::IntoValue;
+
+/// What a user is assigned: the one that the store keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Assigned {
+    /// What stands in the store.
+    pub entry: Entry,
+    /// Whether it stood there before.
+    pub how: How,
+}
+
+/// How an entry came to be assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum How {
+    /// By this call.
+    New,
+    /// By an earlier one, or by one that was faster.
+    Existing,
+}
+
+impl Assigned {
+    /// The variation, if it was assigned as text.
+    pub fn text(&self) -> Option<std::borrow::Cow<'_, str>> {
+        self.entry.value.as_string()
+    }
+}
+
+/// One `assign` under way.
+pub(crate) struct Assign<F> {
+    subject: Subject,
+    key: Key,
+    call: Call,
+    expiry: Expiry,
+    /// Asked at most once.
+    value: Option<F>,
+    /// The same on every attempt, so that one that was applied unnoticed is known again.
+    entry: Option<Entry>,
+    state: State,
+}
+
+enum State {
+    Read,
+    Insert(EpochCheck),
+    Done(Result<Assigned>),
+}
+
+/// What it needs next.
+pub(crate) enum Step {
+    Read(Call, Read),
+    Write(Call, Write),
+    Done(Result<Assigned>),
+}
+
+impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
+    pub(crate) fn new(settings: &Settings, user: &str, key: &str, value: F) -> Result<Self> {
+        let call = settings.call();
+        Ok(Self {
+            subject: settings.subject(user)?,
+            key: Key::new(key)?,
+            call,
+            expiry: settings.expiry(call.now)?,
+            value: Some(value),
+            entry: None,
+            state: State::Read,
+        })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Step> {
+        match std::mem::replace(&mut self.state, State::Read) {
+            State::Read => {
+                Ok(Step::Read(self.call, Read::some(self.subject.clone(), Keys::only([self.key.clone()])?)))
+            }
+            State::Insert(epoch) => {
+                let changes = self.entry.clone().map(|entry| Change::Insert(self.key.clone(), entry));
+                Ok(Step::Write(
+                    self.call,
+                    Write::new(self.subject.clone(), epoch, changes.into_iter().collect())?,
+                ))
+            }
+            State::Done(done) => Ok(Step::Done(done)),
+        }
+    }
+
+    pub(crate) fn was_read(&mut self, profile: Result<Profile>) {
+        self.state = match profile {
+            Err(error) => State::Done(Err(error)),
+            Ok(profile) => match (profile.damaged().first(), profile.get(self.key.as_str())) {
+                (Some(damaged), _) => State::Done(Err(Error::new(
+                    ErrorKind::Corrupt,
+                    format!("the stored entry {}; it stays until it is put over or removed", damaged.damage),
+                ))),
+                (None, Some(entry)) => {
+                    let is_ours = self.entry.as_ref().is_some_and(|ours| ours.revision == entry.revision);
+                    let how = if is_ours { How::New } else { How::Existing };
+                    State::Done(Ok(Assigned { entry: entry.clone(), how }))
+                }
+                (None, None) => {
+                    let (value, expiry) = (&mut self.value, self.expiry);
+                    self.entry = self
+                        .entry
+                        .take()
+                        .or_else(|| value.take().map(|value| Entry::new(value().into_value(), expiry)));
+                    State::Insert(EpochCheck::Is(profile.epoch()))
+                }
+            },
+        };
+    }
+
+    pub(crate) fn was_written(&mut self, answers: Vec<Result<Outcome>>) {
+        let answer = answers.into_iter().next();
+        self.state = match (answer, self.entry.clone()) {
+            (Some(Ok(Outcome::Inserted)), Some(entry)) => State::Done(Ok(Assigned { entry, how: How::New })),
+            (Some(Ok(Outcome::Kept(winner))), _) => {
+                State::Done(Ok(Assigned { entry: winner, how: How::Existing }))
+            }
+            // Erased since it was read, or the mark has just ended: what is true now decides.
+            (Some(Ok(Outcome::Erased)), _) if !self.call.remaining().is_zero() => State::Read,
+            (Some(Ok(Outcome::Erased)), _) => {
+                let context = "the user is being erased; nothing was assigned by the deadline";
+                let error = Error::new(ErrorKind::Timeout, context);
+                State::Done(Err(error.with_effect(stickystore_core::Effect::NotApplied)))
+            }
+            (Some(Ok(Outcome::Expired)), _) => {
+                let context = "the entry expired before it could be written; give it a longer time to live";
+                let error = Error::new(ErrorKind::Timeout, context);
+                State::Done(Err(error.with_effect(stickystore_core::Effect::NotApplied)))
+            }
+            (Some(Err(error)), _) => State::Done(Err(error)),
+            (Some(Ok(_)) | None, _) => {
+                let context = "the store gave an answer that an insert does not have";
+                State::Done(Err(Error::new(ErrorKind::Unexpected, context)))
+            }
+        };
+    }
+}

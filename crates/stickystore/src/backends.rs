@@ -1,0 +1,79 @@
+//! Our stores: the schemes of each, the feature that brings it, and how it is opened.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stickystore_core::{AsyncStore, Result, Store};
+
+mod blocking;
+mod memory;
+
+#[cfg(feature = "embedded")]
+mod embedded;
+#[cfg(feature = "redis")]
+mod redis;
+
+#[cfg(not(feature = "embedded"))]
+use off as embedded;
+#[cfg(not(feature = "redis"))]
+use off as redis;
+
+/// A store of ours, whether or not its feature is on.
+pub(crate) struct Backend {
+    pub(crate) schemes: &'static [&'static str],
+    pub(crate) feature: &'static str,
+    /// Nothing where the feature is off.
+    pub(crate) opener: fn() -> Option<Arc<dyn Opener>>,
+}
+
+/// All stores of ours.
+pub(crate) const ALL: &[Backend] = &[
+    Backend { schemes: &["memory"], feature: "", opener: memory::opener },
+    Backend { schemes: &["embedded"], feature: "embedded", opener: embedded::opener },
+    Backend { schemes: &["redis", "rediss", "redis+unix", "unix"], feature: "redis", opener: redis::opener },
+];
+
+/// How stores of one kind are opened, from a URL without our own options.
+#[async_trait]
+pub(crate) trait Opener: Send + Sync {
+    fn blocking(&self, url: &str) -> Result<Arc<dyn Store>>;
+    async fn asynchronous(&self, url: String) -> Result<Arc<dyn AsyncStore>>;
+}
+
+/// An opener of async stores.
+pub(crate) fn by<F, Fut, S>(factory: F) -> Arc<dyn Opener>
+where
+    F: Fn(String) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<S>> + Send + 'static,
+    S: AsyncStore,
+{
+    Arc::new(Factory(factory))
+}
+
+struct Factory<F>(F);
+
+#[async_trait]
+impl<F, Fut, S> Opener for Factory<F>
+where
+    F: Fn(String) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<S>> + Send + 'static,
+    S: AsyncStore,
+{
+    fn blocking(&self, url: &str) -> Result<Arc<dyn Store>> {
+        blocking::over((self.0)(url.to_owned()))
+    }
+
+    async fn asynchronous(&self, url: String) -> Result<Arc<dyn AsyncStore>> {
+        Ok(Arc::new((self.0)(url).await?))
+    }
+}
+
+/// A store whose feature is off.
+#[cfg_attr(all(feature = "embedded", feature = "redis"), expect(dead_code, reason = "all features are on"))]
+mod off {
+    use super::{Arc, Opener};
+
+    pub(super) fn opener() -> Option<Arc<dyn Opener>> {
+        None
+    }
+}

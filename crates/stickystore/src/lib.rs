@@ -1,0 +1,52 @@
+#![doc = include_str!("lib.md")]
+
+mod address;
+mod assign;
+mod async_sticky;
+mod backends;
+mod erasure;
+mod export;
+mod registry;
+mod sticky;
+mod value;
+
+pub use assign::{Assigned, How};
+pub use async_sticky::AsyncSticky;
+pub use erasure::Erasure;
+pub use registry::Registry;
+pub use sticky::Sticky;
+pub use value::IntoValue;
+
+pub use stickystore_core as core;
+pub use stickystore_core::{
+    Entry, Error, ErrorKind, Finding, Namespace, Profile, Result, Severity, StoreInfo, Value,
+};
+pub use stickystore_services as services;
+pub use stickystore_services::Settings;
+
+/// The store in one file.
+#[cfg(feature = "embedded")]
+pub use stickystore_embedded as embedded;
+/// The layers around stores.
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+pub use stickystore_layers as layers;
+/// The store on a Redis server.
+#[cfg(feature = "redis")]
+pub use stickystore_redis as redis;
+
+/// Opens the store that this URL names, with its blocking API; see the [crate's documentation](crate) for URLs.
+///
+/// # Errors
+/// [`ErrorKind::Config`] for what the URL says wrong, and those of opening the store. No network store connects before it
+/// is used: a server that is down is the first call's error.
+pub fn open(url: &str) -> Result<Sticky> {
+    Registry::new().open(url)
+}
+
+/// Opens the store that this URL names, with its async API; see [`open`].
+///
+/// # Errors
+/// As there.
+pub async fn open_async(url: &str) -> Result<AsyncSticky> {
+    Registry::new().open_async(url).await
+}

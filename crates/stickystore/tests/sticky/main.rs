@@ -1,0 +1,7 @@
+//! The handle that most people use.
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
+
+mod assign;
+mod bench;
+mod opening;
+mod overriding;
