@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::Stop;
 use crate::shell::{answers, root, step};
 
+#[expect(unreachable_pub, reason = "the file is the tests', whose crate makes it public")]
 #[path = "../../integration-tests/src/server/cache.rs"]
 mod cache;
 
@@ -47,7 +48,7 @@ pub(crate) const NEEDS: &[Need] = &[
                 "--quiet",
                 "--batch-mode",
                 "--file",
-                "{root}/integration-tests/src/server/cassandra/pom.xml",
+                "{root}/integration-tests/servers/cassandra/pom.xml",
                 "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies",
                 "-DoutputDirectory={cache}/cassandra-5.0.5",
             ],
@@ -63,7 +64,7 @@ const CASSANDRA_IS_WHOLE: &[&str] = &[
     "sha256sum",
     "--check",
     "--quiet",
-    "{root}/integration-tests/src/server/cassandra/jars.sha256",
+    "{root}/integration-tests/servers/cassandra/jars.sha256",
 ];
 
 /// Sees that everything is there; brings what is missing if that is asked for.

@@ -31,6 +31,7 @@ use crate::config::{Config, Serial};
 use crate::error::{self, Failure};
 use crate::schema::{self, Found};
 use crate::statement::{Ready, Statement};
+use crate::tls;
 
 /// How often a silent connection is asked whether it lives, and how long it may take to say so: longer than a node's
 /// ordinary pauses.
@@ -224,7 +225,8 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(config: &Config) -> Result<Self> {
-        Ok(Self { config: config.clone(), tls: None })
+        let tls = config.tls.then(|| tls::client_config(config)).transpose()?;
+        Ok(Self { config: config.clone(), tls: tls.map(TlsContext::from) })
     }
 
     async fn connect(&self) -> Result<Link> {

@@ -8,6 +8,7 @@ use scylla::errors::{
     ExecutionError, MetadataError, NewSessionError, PrepareError, RequestAttemptError, WriteType,
 };
 use stickystore_core::{Effect, Error, ErrorKind, Operation};
+use tokio_rustls::rustls::{self, CertificateError};
 
 /// The scheme in errors and [`StoreInfo`](stickystore_core::StoreInfo).
 pub(crate) const SCHEME: &str = "cassandra";
@@ -203,7 +204,33 @@ fn broken(error: &BrokenConnectionError) -> Error {
 
 /// No stream to the node.
 fn streaming(error: &std::io::Error) -> Error {
-    nowhere("the node cannot be reached").with_source(Below(error.kind().to_string()))
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let (kind, context) = match tls {
+        None => (ErrorKind::Unavailable, "the node cannot be reached"),
+        Some(rustls::Error::InvalidCertificate(wrong)) => (ErrorKind::Config, certificate(wrong)),
+        Some(rustls::Error::AlertReceived(_)) => {
+            (ErrorKind::Denied, "the node refuses our side of TLS: it may want another client certificate")
+        }
+        Some(_) => (ErrorKind::Unavailable, "the node does not speak TLS as we do"),
+    };
+    let below = tls.map_or_else(|| error.kind().to_string(), ToString::to_string);
+    Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below(below))
+}
+
+fn certificate(wrong: &CertificateError) -> &'static str {
+    match wrong {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the node's certificate has expired"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the node's certificate is for another name: it needs the node's IP address among its names, whatever the URL \
+             calls it"
+        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the node's certificate comes from an authority that is not trusted"
+        }
+        _ => "the node's certificate is not valid",
+    }
 }
 
 fn nowhere(context: &str) -> Error {
