@@ -72,8 +72,7 @@ async fn a_node_that_dies_restarts_or_pauses_is_unavailable_in_time_and_of_use_a
         let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
     }
-    let error =
-        timed(DEADLINE, async |call| insert(&store, call, &subject, "late").await).await.unwrap_err();
+    let error = timed(DEADLINE, async |call| insert(&store, call, &subject, "late").await).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::Unknown));
     node.resume(0);
     works_within(BACK_WITHIN, &store, &subject, &[ErrorKind::Timeout, ErrorKind::Unavailable]).await;
@@ -143,8 +142,13 @@ async fn a_black_hole_ends_at_the_deadline_and_what_is_not_sent_in_time_is_not_a
         assert_eq!(effects, [Effect::Unknown, Effect::NotApplied]);
         proxy.up(Rule::Pass);
         proxy.down(Rule::Pass);
-        works_within(Duration::from_secs(10), &store, &subject, &[ErrorKind::Timeout, ErrorKind::Unavailable])
-            .await;
+        works_within(
+            Duration::from_secs(10),
+            &store,
+            &subject,
+            &[ErrorKind::Timeout, ErrorKind::Unavailable],
+        )
+        .await;
     }
 }
 
