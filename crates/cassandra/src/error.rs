@@ -2,10 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 use scylla::errors::{
-    BrokenConnectionError, ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError,
-    ExecutionError, MetadataError, NewSessionError, PrepareError, RequestAttemptError, WriteType,
+    BrokenConnectionError, BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError,
+    ConnectionSetupRequestErrorKind, DbError, ExecutionError, FrameHeaderParseError, MetadataError,
+    NewSessionError, PrepareError, RequestAttemptError, WriteType,
 };
 use stickystore_core::{Effect, Error, ErrorKind, Operation};
 use tokio_rustls::rustls::{self, CertificateError};
@@ -191,20 +193,26 @@ fn connection(error: &ConnectionError) -> Error {
 
 /// A connection ended while it was set up: a node that wants TLS, or another client certificate, ends it so.
 fn broken(error: &BrokenConnectionError) -> Error {
-    let mut below: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(cause) = below {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return streaming(io);
-        }
-        below = cause.source();
+    let io = match error.downcast_ref() {
+        Some(
+            BrokenConnectionErrorKind::WriteError(error)
+            | BrokenConnectionErrorKind::FrameHeaderParseError(
+                FrameHeaderParseError::HeaderIoError(error)
+                | FrameHeaderParseError::BodyChunkIoError(_, error),
+            ),
+        ) => Some(error),
+        _ => None,
+    };
+    if let Some(error) = io.filter(|error| tls(error).is_some()) {
+        return streaming(error);
     }
     nowhere("the node ended the connection before it was set up: it may want TLS, or none")
         .with_source(Below::of(error))
 }
 
 /// No stream to the node.
-fn streaming(error: &std::io::Error) -> Error {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+fn streaming(error: &io::Error) -> Error {
+    let tls = tls(error);
     let (kind, context) = match tls {
         None => (ErrorKind::Unavailable, "the node cannot be reached"),
         Some(rustls::Error::InvalidCertificate(wrong)) => (ErrorKind::Config, certificate(wrong)),
@@ -215,6 +223,10 @@ fn streaming(error: &std::io::Error) -> Error {
     };
     let below = tls.map_or_else(|| error.kind().to_string(), ToString::to_string);
     Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below(below))
+}
+
+fn tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
 fn certificate(wrong: &CertificateError) -> &'static str {

@@ -3,4 +3,7 @@
 
 mod bench;
 mod conformance;
+mod diagnose;
 mod failure;
+mod secure;
+mod server_side;
