@@ -42,6 +42,7 @@ fn each_crate_knows_only_those_above_it() {
         "stickystore-transport",
         "stickystore-embedded",
         "stickystore-redis",
+        "stickystore-cassandra",
         "stickystore-layers",
         "stickystore-services",
         "stickystore",

@@ -8,9 +8,10 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use stickystore_core::options::Options;
 use stickystore_core::{Error, ErrorKind, Limits, Operation, Result};
+use stickystore_transport::{Secret, TlsSettings};
 use url::form_urlencoded;
 
-use crate::error::SCHEME;
+use crate::error::{SCHEME, at};
 
 /// How long an expired entry stays before it may be swept, unless said otherwise: the time by which writers' clocks may
 /// differ.
@@ -47,9 +48,7 @@ pub struct Config {
     pub(crate) table: String,
     pub(crate) datacenter: Option<String>,
     pub(crate) serial: Serial,
-    pub(crate) tls: bool,
-    pub(crate) ca: Option<Vec<u8>>,
-    pub(crate) identity: Option<Identity>,
+    pub(crate) tls: Option<TlsSettings>,
     pub(crate) grace: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) limits: Limits,
@@ -63,17 +62,6 @@ pub enum Serial {
     /// Those of the datacenter that the client talks to (`LOCAL_SERIAL`, `LOCAL_QUORUM`): an insert has one winner in it,
     /// and writers in two datacenters can undo each other.
     Local,
-}
-
-/// A password; nothing shows it.
-#[derive(Clone)]
-pub(crate) struct Secret(pub(crate) String);
-
-/// A client certificate with its key, both in PEM.
-#[derive(Clone)]
-pub(crate) struct Identity {
-    pub(crate) certificate: Vec<u8>,
-    pub(crate) key: Vec<u8>,
 }
 
 impl Config {
@@ -115,11 +103,13 @@ impl Config {
             config.keyspace = name("keyspace", &decoded(keyspace)?)?;
         }
         let given = form_urlencoded::parse(query.as_bytes());
-        let given = given.map(|(name, text)| (name.into_owned(), text.into_owned()));
-        config.read_options(Options::new(SCHEME, given)?)
+        let given: Vec<_> = given.map(|(name, text)| (name.into_owned(), text.into_owned())).collect();
+        // What only TLS has says that there is to be some.
+        let is_tls = given.iter().any(|(name, _)| ["ca", "cert", "key"].contains(&name.as_str()));
+        config.read_options(Options::new(SCHEME, given)?, is_tls)
     }
 
-    fn read_options(mut self, mut options: Options) -> Result<Self> {
+    fn read_options(mut self, mut options: Options, is_tls: bool) -> Result<Self> {
         if let Some(table) = options.text("table") {
             self.table = name("table", &table)?;
         }
@@ -135,44 +125,36 @@ impl Config {
             self.limits = self.limits.with_entry_bytes(bytes);
         }
         let tls = options.choice("tls", &[("on", true), ("off", false)])?;
-        self.ca = file("ca", &mut options)?;
-        let (certificate, key) = (file("cert", &mut options)?, file("key", &mut options)?);
+        let settings = TlsSettings::from_options(&mut options).map_err(at(Operation::Open))?;
         options.finish()?;
-        let needs_tls = self.ca.is_some() || certificate.is_some() || key.is_some();
-        if needs_tls && tls == Some(false) {
+        if is_tls && tls == Some(false) {
             return Err(wrong("ca, cert and key are for TLS, which tls=off rules out"));
         }
-        self.tls = tls.unwrap_or(needs_tls);
+        self.tls = tls.unwrap_or(is_tls).then_some(settings);
         if self.serial == Serial::Local && self.datacenter.is_none() {
             return Err(wrong("serial=local needs the option datacenter: which one is local has to be said"));
         }
-        match (certificate, key) {
-            (None, None) => Ok(self),
-            (Some(certificate), Some(key)) => Ok(self.with_identity(certificate, key)),
-            _ => Err(wrong("a client certificate needs both options, cert and key")),
-        }
+        Ok(self)
     }
 
     /// User and password.
     #[must_use]
     pub fn with_login(mut self, user: &str, password: &str) -> Self {
-        self.login = Some((user.to_owned(), Secret(password.to_owned())));
+        self.login = Some((user.to_owned(), Secret::new(password)));
         self
     }
 
     /// TLS, with these as the only certificate authorities to trust, in PEM.
     #[must_use]
     pub fn with_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ca = Some(pem.into());
-        self.tls = true;
+        self.tls = Some(self.tls.unwrap_or_default().with_ca(pem));
         self
     }
 
     /// TLS, with the client's certificate and its key, both in PEM.
     #[must_use]
     pub fn with_identity(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity { certificate: certificate.into(), key: key.into() });
-        self.tls = true;
+        self.tls = Some(self.tls.unwrap_or_default().with_identity(certificate, key));
         self
     }
 
@@ -208,9 +190,7 @@ impl Config {
             table: TABLE.to_owned(),
             datacenter: None,
             serial: Serial::Global,
-            tls: false,
-            ca: None,
-            identity: None,
+            tls: None,
             grace: GRACE,
             connect_timeout: CONNECT_TIMEOUT,
             limits: Limits::default(),
@@ -222,23 +202,18 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("hosts", &self.hosts)
-            .field("login", &self.login.as_ref().map(|_| Hidden))
+            .field("login", &self.login)
             .field("keyspace", &self.keyspace)
             .field("table", &self.table)
             .field("datacenter", &self.datacenter)
             .field("serial", &self.serial)
             .field("tls", &self.tls)
-            .field("ca", &self.ca.is_some())
-            .field("identity", &self.identity.as_ref().map(|_| Hidden))
             .field("grace", &self.grace)
             .field("connect_timeout", &self.connect_timeout)
             .field("limits", &self.limits)
             .finish()
     }
 }
-
-#[derive(Debug)]
-struct Hidden;
 
 /// A contact point with its port.
 fn host(text: &str) -> Result<String> {
@@ -279,14 +254,6 @@ fn decoded(text: &str) -> Result<String> {
     text.map(Into::into).map_err(|_| wrong("a part of the URL is not UTF-8"))
 }
 
-fn file(name: &'static str, options: &mut Options) -> Result<Option<Vec<u8>>> {
-    let read = |path: String| {
-        std::fs::read(path)
-            .map_err(|error| wrong(format!("the file of the option \"{name}\" cannot be read: {error}")))
-    };
-    options.text(name).map(read).transpose()
-}
-
 fn wrong(context: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, context).with_origin(SCHEME, Operation::Open)
 }
@@ -307,9 +274,9 @@ mod tests {
         assert_eq!((config.keyspace.as_str(), config.table.as_str()), ("shop", "t_1"));
         assert_eq!((config.datacenter.as_deref(), config.serial), (Some("eu west"), Serial::Local));
         assert_eq!((config.grace, config.limits.entry_bytes), (Duration::from_millis(7), 9));
-        assert!(!config.tls);
+        assert!(config.tls.is_none());
         let config = Config::from_url("cassandra://h?tls=on").unwrap();
-        assert!(config.tls);
+        assert!(config.tls.is_some());
         assert_eq!((config.keyspace.as_str(), config.serial), (KEYSPACE, Serial::Global));
     }
 

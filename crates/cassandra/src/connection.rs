@@ -1,12 +1,11 @@
 //! The session: making one, knowing whether it is of use, and sending requests over it by a deadline.
 //!
 //! The driver's session looks after its connections by itself, but waits longer and longer between attempts while a cluster
-//! is down, lives only as long as the runtime that it was made on, and may take a minute to find out that nobody answers.
+//! is down, and lives only as long as the runtime that it was made on: so it is made anew.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
@@ -14,6 +13,7 @@ use scylla::DeserializeRow;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::{Session, TlsContext};
 use scylla::client::session_builder::SessionBuilder;
+use scylla::deserialize::row::ColumnIterator;
 use scylla::errors::ExecutionError;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
@@ -23,15 +23,14 @@ use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 use stickystore_core::{Effect, Error, ErrorKind, Result};
-use tokio::sync::watch;
+use stickystore_transport::{Connect, Lane, TlsSettings};
 use tokio::task::AbortHandle;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::config::{Config, Serial};
 use crate::error::{self, Failure};
 use crate::schema::{self, Found};
 use crate::statement::{Ready, Statement};
-use crate::tls;
 
 /// How often a silent connection is asked whether it lives, and how long it may take to say so: longer than a node's
 /// ordinary pauses.
@@ -42,19 +41,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 const PAGE_ROWS: i32 = 200;
 
 /// One session at a time, made when it is needed and made anew when it is of no use.
-pub(crate) struct Lane {
-    connector: Arc<Connector>,
-    state: Arc<Mutex<State>>,
-}
-
-/// What one attempt to connect gave, for all who wait for it.
-type Attempt = watch::Receiver<Option<Result<Arc<Link>>>>;
-
-enum State {
-    Idle,
-    Connecting(Attempt),
-    Ready(Arc<Link>),
-}
+pub(crate) struct Sessions(Arc<Lane<Connector>>);
 
 /// At which consistency something is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,29 +78,33 @@ impl<'a> Request<'a> {
 /// An answer, and where the next page begins if there is one.
 pub(crate) type Answer = (QueryResult, Option<PagingState>);
 
-impl Lane {
+impl Sessions {
     pub(crate) fn new(connector: Connector) -> Self {
-        Self { connector: Arc::new(connector), state: Arc::new(Mutex::new(State::Idle)) }
+        let limit = connector.limit();
+        Self(Lane::new(connector, limit))
     }
 
     /// Sends a request and awaits the answer. It is sent a second time only if there was no connection to send it over.
     pub(crate) async fn run(&self, request: &Request<'_>, deadline: Instant) -> Result<Answer, Failure> {
         let mut is_second = false;
         loop {
-            let link = self.link_by(deadline).await?;
-            match timeout_at(deadline.into(), link.run(request)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => match error::request(error) {
-                    Failure::Nowhere(error) => {
-                        self.discard(&link);
-                        if is_second {
-                            return Err(Failure::Nowhere(error));
-                        }
-                        is_second = true;
+            let session = self.0.connection(deadline).await.map_err(Failure::Final)?;
+            let mut is_nowhere = false;
+            // Only a session that has no connection at all is of no use: what a node refuses, it answers.
+            let exchange = async {
+                match session.link().run(request).await.map_err(error::request) {
+                    Ok(answer) => Ok(Ok(answer)),
+                    Err(Failure::Nowhere(error)) => {
+                        is_nowhere = true;
+                        Err(error)
                     }
-                    failure => return Err(failure),
-                },
-                Err(_) => return Err(Failure::Final(error::no_answer())),
+                    Err(failure) => Ok(Err(failure)),
+                }
+            };
+            match session.run(deadline, exchange).await {
+                Ok(answered) => return answered,
+                Err(_) if is_nowhere && !is_second => is_second = true,
+                Err(error) => return Err(Failure::Final(error)),
             }
         }
     }
@@ -121,99 +112,23 @@ impl Lane {
     /// Runs a conditional statement, or a batch of them; whether it was applied.
     pub(crate) async fn attempt(&self, ready: &[Ready<'_>], deadline: Instant) -> Result<bool, Failure> {
         let (answer, _) = self.run(&Request::Attempt(ready), deadline).await?;
-        let odd = |_| Failure::Final(error::odd_answer());
-        let answer = answer.into_rows_result().map_err(|_| Failure::Final(error::odd_answer()))?;
-        let applied = answer.column_specs().get_by_name("[applied]").map(|(place, _)| place);
-        let mut rows = answer.rows::<scylla::deserialize::row::ColumnIterator<'_, '_>>().map_err(odd)?;
-        let Some(Ok(mut row)) = rows.next() else { return Err(Failure::Final(error::odd_answer())) };
-        let column = applied.and_then(|place| row.nth(place));
-        match column.and_then(Result::ok).and_then(|column| column.slice).map(|slice| slice.as_slice() == [1])
-        {
-            Some(applied) => Ok(applied),
-            None => Err(Failure::Final(error::odd_answer())),
-        }
+        let odd = || Failure::Final(error::odd_answer());
+        let answer = answer.into_rows_result().map_err(|_| odd())?;
+        let (place, _) = answer.column_specs().get_by_name("[applied]").ok_or_else(odd)?;
+        let mut rows = answer.rows::<ColumnIterator<'_, '_>>().map_err(|_| odd())?;
+        let mut row = rows.next().and_then(Result::ok).ok_or_else(odd)?;
+        let applied = row.nth(place).and_then(Result::ok).and_then(|column| column.slice).ok_or_else(odd)?;
+        Ok(applied.as_slice() == [1])
     }
 
     /// Sees that there is a session.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<()> {
-        self.link_by(deadline).await.map(drop).map_err(Error::from)
+        self.0.connection(deadline).await.map(drop)
     }
 
     /// Lets go of the session; calls that are under way keep it until they end.
     pub(crate) fn disconnect(&self) {
-        *self.state() = State::Idle;
-    }
-
-    async fn link_by(&self, deadline: Instant) -> Result<Arc<Link>, Failure> {
-        let link = match timeout_at(deadline.into(), self.link()).await {
-            Ok(link) => link.map_err(Failure::Final)?,
-            Err(_) => return Err(Failure::Final(error::too_late_to_send())),
-        };
-        if Instant::now() >= deadline {
-            return Err(Failure::Final(error::too_late_to_send()));
-        }
-        Ok(link)
-    }
-
-    /// The session, or the one that an attempt gives. However many wait, there is one attempt.
-    async fn link(&self) -> Result<Arc<Link>> {
-        let mut attempt = {
-            let mut state = self.state();
-            match &*state {
-                State::Ready(link) if link.is_alive() => return Ok(Arc::clone(link)),
-                // Its sender went away without a result if the runtime of the attempt ended.
-                State::Connecting(attempt) if attempt.borrow().is_some() || attempt.has_changed().is_ok() => {
-                    attempt.clone()
-                }
-                _ => {
-                    let attempt = self.begin();
-                    *state = State::Connecting(attempt.clone());
-                    attempt
-                }
-            }
-        };
-        let result = attempt.wait_for(Option::is_some).await.map(|result| result.clone());
-        match result {
-            Ok(Some(result)) => result,
-            _ => Err(Error::new(ErrorKind::Unavailable, "the runtime ended while it connected")
-                .with_effect(Effect::NotApplied)),
-        }
-    }
-
-    /// Starts to connect, in a task of its own: a caller with a short deadline must not end what others wait for.
-    fn begin(&self) -> Attempt {
-        let (sender, receiver) = watch::channel(None);
-        let state = Arc::downgrade(&self.state);
-        let connector = Arc::clone(&self.connector);
-        let own = receiver.clone();
-        tokio::spawn(async move {
-            let result = connector.connect().await.map(Arc::new);
-            if let Some(state) = state.upgrade() {
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                // Unless it was closed, or given up, in the meantime.
-                if matches!(&*state, State::Connecting(attempt) if attempt.same_channel(&own)) {
-                    *state = match &result {
-                        Ok(link) => State::Ready(Arc::clone(link)),
-                        Err(_) => State::Idle,
-                    };
-                }
-            }
-            // Nobody waits any more only if all have passed their deadlines.
-            let _ = sender.send(Some(result));
-        });
-        receiver
-    }
-
-    fn discard(&self, link: &Arc<Link>) {
-        let mut state = self.state();
-        if matches!(&*state, State::Ready(ready) if Arc::ptr_eq(ready, link)) {
-            *state = State::Idle;
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.disconnect();
     }
 }
 
@@ -225,25 +140,15 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(config: &Config) -> Result<Self> {
-        let tls = config.tls.then(|| tls::client_config(config)).transpose()?;
+        let tls = config.tls.as_ref().map(TlsSettings::client_config).transpose()?;
         Ok(Self { config: config.clone(), tls: tls.map(TlsContext::from) })
-    }
-
-    async fn connect(&self) -> Result<Link> {
-        let (link, limit) = (self.session(), self.limit());
-        let session = self.in_time(link).await?;
-        let prepared = timeout(limit, self.prepare(&session)).await.map_err(|_| late(limit))??;
-        Ok(Link::new(session, prepared))
     }
 
     /// A session that need not know the table.
     pub(crate) async fn bare(&self) -> Result<Session> {
-        self.in_time(self.session()).await
-    }
-
-    async fn in_time(&self, session: impl Future<Output = Result<Session>>) -> Result<Session> {
         let limit = self.limit();
-        timeout(limit, session).await.map_err(|_| late(limit))?
+        let late = |_| Error::new(ErrorKind::Unavailable, format!("no connection within {limit:?}"));
+        timeout(limit, self.session()).await.map_err(|error| late(error).with_effect(Effect::NotApplied))?
     }
 
     /// What an attempt may take in all: the driver tries one contact point after the other.
@@ -284,7 +189,7 @@ impl Connector {
             .driver_config_reporting(false)
             .tls_context(self.tls.clone());
         if let Some((user, password)) = &config.login {
-            builder = builder.user(user, &password.0);
+            builder = builder.user(user, password.reveal());
         }
         builder.build().await.map_err(error::connecting)
     }
@@ -311,8 +216,19 @@ impl Connector {
     }
 }
 
+impl Connect for Connector {
+    type Link = Link;
+
+    async fn connect(&self) -> Result<Link> {
+        // The lane limits the time: the driver may take a minute to find out that nobody answers.
+        let session = self.session().await?;
+        let prepared = self.prepare(&session).await?;
+        Ok(Link::new(session, prepared))
+    }
+}
+
 /// The table as the cluster has it.
-pub(crate) async fn find_table(session: &Session, config: &Config) -> Result<Found> {
+async fn find_table(session: &Session, config: &Config) -> Result<Found> {
     let names = (&config.keyspace, &config.table);
     let ask = async |text: &str| {
         let answer =
@@ -347,11 +263,6 @@ struct CommentRow {
     comment: Option<String>,
 }
 
-fn late(limit: Duration) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("no connection within {limit:?}"))
-        .with_effect(Effect::NotApplied)
-}
-
 /// All statements, for both levels.
 struct Prepared {
     plain: HashMap<Statement, PreparedStatement>,
@@ -359,7 +270,7 @@ struct Prepared {
 }
 
 /// One session, its statements, and whether its runtime runs.
-struct Link {
+pub(crate) struct Link {
     session: Session,
     prepared: Prepared,
     alive: Arc<AtomicBool>,
@@ -414,7 +325,9 @@ impl Link {
         // All are prepared.
         prepared.get(&statement).ok_or(ExecutionError::EmptyPlan)
     }
+}
 
+impl stickystore_transport::Link for Link {
     fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Acquire)
     }
@@ -431,11 +344,5 @@ struct EndsWith(Arc<AtomicBool>);
 impl Drop for EndsWith {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
-    }
-}
-
-impl fmt::Debug for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lane").finish_non_exhaustive()
     }
 }

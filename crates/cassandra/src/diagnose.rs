@@ -141,7 +141,8 @@ impl Asker<'_> {
     where
         R: for<'frame, 'metadata> scylla::deserialize::row::DeserializeRow<'frame, 'metadata>,
     {
-        let (answer, _) = self.store.lane().run(&Request::Ask { text, values }, self.call.deadline).await?;
+        let (answer, _) =
+            self.store.sessions().run(&Request::Ask { text, values }, self.call.deadline).await?;
         let answer = answer.into_rows_result().map_err(|_| error::odd_answer())?;
         let rows = answer.rows::<R>().map_err(|_| error::odd_answer())?;
         rows.collect::<std::result::Result<_, _>>().map_err(|_| error::odd_answer())
@@ -166,7 +167,7 @@ impl Asker<'_> {
         let mut refused = Vec::new();
         for (right, ready) in [("SELECT", read), ("MODIFY", write)] {
             let ready = [ready];
-            let answer = self.store.lane().run(&Request::Attempt(&ready), self.call.deadline).await;
+            let answer = self.store.sessions().run(&Request::Attempt(&ready), self.call.deadline).await;
             if answer.is_err_and(|failure| stickystore_core::Error::from(failure).kind() == ErrorKind::Denied)
             {
                 refused.push(right);

@@ -6,7 +6,7 @@ use stickystore_core::decide::decide_erase;
 use stickystore_core::{Call, Effect, Erase, Error, Mark, Result};
 
 use crate::attempt::erasing;
-use crate::connection::Lane;
+use crate::connection::Sessions;
 use crate::error::{self, Failure};
 use crate::layout::Stance;
 use crate::read;
@@ -16,7 +16,7 @@ use crate::write::Wait;
 ///
 /// Whether something stood is read just before: what another process writes in between is erased with the rest, and does
 /// not make it true.
-pub(crate) async fn erase(lane: &Lane, call: Call, erase: &Erase, grace: Duration) -> Result<bool> {
+pub(crate) async fn erase(sessions: &Sessions, call: Call, erase: &Erase, grace: Duration) -> Result<bool> {
     decide_erase(erase, None, false, call.now)?;
     let mut wait = Wait::default();
     // What an attempt of ours took for granted, and would have answered, if no node knew its outcome.
@@ -26,7 +26,7 @@ pub(crate) async fn erase(lane: &Lane, call: Call, erase: &Erase, grace: Duratio
         None => error,
     };
     loop {
-        let (stance, stood) = match read::heads(lane, &erase.subject, call.now, call.deadline).await {
+        let (stance, stood) = match read::heads(sessions, &erase.subject, call.now, call.deadline).await {
             Ok(found) => found,
             Err(Failure::Undecided(_)) => {
                 wait.some(call.deadline).await.map_err(|error| sure(&doubt, error))?;
@@ -47,7 +47,7 @@ pub(crate) async fn erase(lane: &Lane, call: Call, erase: &Erase, grace: Duratio
         let Some(leave) = decision.leave else { return Ok(decision.stood) };
         let leave = Mark::new(leave.epoch, leave.until);
         let ready = erasing(&erase.subject, leave, &stance, call.now, grace);
-        match lane.attempt(&ready, call.deadline).await {
+        match sessions.attempt(&ready, call.deadline).await {
             Ok(true) => return Ok(decision.stood),
             Ok(false) => {}
             Err(Failure::Undecided(_)) => doubt = Some((stance, decision.stood)),

@@ -212,52 +212,32 @@ fn broken(error: &BrokenConnectionError) -> Error {
 
 /// No stream to the node.
 fn streaming(error: &io::Error) -> Error {
-    let tls = tls(error);
-    let (kind, context) = match tls {
-        None => (ErrorKind::Unavailable, "the node cannot be reached"),
-        Some(rustls::Error::InvalidCertificate(wrong)) => (ErrorKind::Config, certificate(wrong)),
-        Some(rustls::Error::AlertReceived(_)) => {
-            (ErrorKind::Denied, "the node refuses our side of TLS: it may want another client certificate")
+    match tls(error) {
+        Some(error) => tls_error(error).with_source(Below::of(error)),
+        None => nowhere("the node cannot be reached").with_source(Below(error.kind().to_string())),
+    }
+}
+
+/// What went wrong with TLS. The driver knows nodes by their addresses only, which few certificates have.
+fn tls_error(error: &rustls::Error) -> Error {
+    match error {
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => {
+            let context = "the server's certificate is for another name: it needs the node's IP address among its names, \
+                           whatever the URL calls the node";
+            Error::new(ErrorKind::Config, context).with_effect(Effect::NotApplied)
         }
-        Some(_) => (ErrorKind::Unavailable, "the node does not speak TLS as we do"),
-    };
-    let below = tls.map_or_else(|| error.kind().to_string(), ToString::to_string);
-    Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below(below))
+        error => stickystore_transport::tls_error(error),
+    }
 }
 
 fn tls(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
-fn certificate(wrong: &CertificateError) -> &'static str {
-    match wrong {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the node's certificate has expired"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the node's certificate is for another name: it needs the node's IP address among its names, whatever the URL \
-             calls it"
-        }
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the node's certificate comes from an authority that is not trusted"
-        }
-        _ => "the node's certificate is not valid",
-    }
-}
-
 fn nowhere(context: &str) -> Error {
     Error::new(ErrorKind::Unavailable, context).with_effect(Effect::NotApplied)
-}
-
-/// The deadline passed before anything was sent.
-pub(crate) fn too_late_to_send() -> Error {
-    Error::new(ErrorKind::Timeout, "the deadline passed before anything was sent")
-        .with_effect(Effect::NotApplied)
-}
-
-/// The deadline passed while the answer was awaited.
-pub(crate) fn no_answer() -> Error {
-    Error::new(ErrorKind::Timeout, "no answer by the deadline").with_effect(Effect::Unknown)
 }
 
 /// Others wrote to the same user all the time.

@@ -12,7 +12,6 @@ mod scan;
 mod schema;
 mod statement;
 mod store;
-mod tls;
 mod write;
 
 pub use config::{CONNECT_TIMEOUT, Config, GRACE, KEYSPACE, Serial, TABLE};

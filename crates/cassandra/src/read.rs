@@ -7,7 +7,7 @@ use scylla::response::PagingState;
 use stickystore_core::decide::not_ours;
 use stickystore_core::{Call, Damage, Damaged, Key, Keys, Profile, Read, Result, Subject, UnixMillis};
 
-use crate::connection::{Lane, Level, Request};
+use crate::connection::{Level, Request, Sessions};
 use crate::error::{self, Failure};
 use crate::layout::{self, Row, Slot, Stance};
 use crate::statement::{Bound, Ready, Statement};
@@ -42,7 +42,7 @@ pub(crate) enum Wanted<'a> {
 /// The mark is read with the rows, or after them where there are none: so a writer never knows an erasure that the entries
 /// which it read have not seen.
 pub(crate) async fn find(
-    lane: &Lane,
+    sessions: &Sessions,
     subject: &Subject,
     wanted: Wanted<'_>,
     level: Level,
@@ -52,7 +52,7 @@ pub(crate) async fn find(
     let keys = match wanted {
         Wanted::All => {
             let ready = Ready { statement: Statement::ReadAll, values: user(subject) };
-            return pages(lane, &ready, level, now, deadline).await.map(|(found, _)| found);
+            return pages(sessions, &ready, level, now, deadline).await.map(|(found, _)| found);
         }
         Wanted::Only(keys) => keys,
     };
@@ -60,20 +60,20 @@ pub(crate) async fn find(
         let mut values = user(subject);
         values.push(Bound::Texts(keys.to_vec()));
         let ready = Ready { statement: Statement::ReadSome, values };
-        let (found, had_rows) = pages(lane, &ready, level, now, deadline).await?;
+        let (found, had_rows) = pages(sessions, &ready, level, now, deadline).await?;
         if had_rows {
             return Ok(found);
         }
     }
     let ready = Ready { statement: Statement::ReadMark, values: user(subject) };
-    let (answer, _) = lane.run(&Request::page(&ready, level, &PagingState::start()), deadline).await?;
+    let (answer, _) = sessions.run(&Request::page(&ready, level, &PagingState::start()), deadline).await?;
     let answer = answer.into_rows_result().map_err(odd)?;
     let mark = answer.maybe_first_row::<MarkRow<'_>>().map_err(odd)?.unwrap_or_default();
     Ok(Found { stance: Stance::of(mark.epoch, mark.epoch_until), rows: Vec::new() })
 }
 
 /// Reads a profile.
-pub(crate) async fn profile(lane: &Lane, call: Call, read: &Read) -> Result<Profile> {
+pub(crate) async fn profile(sessions: &Sessions, call: Call, read: &Read) -> Result<Profile> {
     let keys: Vec<_>;
     let wanted = match &read.keys {
         Keys::Only(only) => {
@@ -82,7 +82,7 @@ pub(crate) async fn profile(lane: &Lane, call: Call, read: &Read) -> Result<Prof
         }
         _ => Wanted::All,
     };
-    let found = find(lane, &read.subject, wanted, Level::Plain, call.now, call.deadline).await?;
+    let found = find(sessions, &read.subject, wanted, Level::Plain, call.now, call.deadline).await?;
     found.profile(call.now)
 }
 
@@ -113,7 +113,7 @@ impl Found {
 
 /// What an erase has to know: what stands in the mark's place, and whether a live or damaged entry stands.
 pub(crate) async fn heads(
-    lane: &Lane,
+    sessions: &Sessions,
     subject: &Subject,
     now: UnixMillis,
     deadline: Instant,
@@ -122,7 +122,7 @@ pub(crate) async fn heads(
     let (mut stance, mut stood) = (Stance::Free, false);
     let mut state = PagingState::start();
     loop {
-        let (answer, next) = lane.run(&Request::page(&ready, Level::Serial, &state), deadline).await?;
+        let (answer, next) = sessions.run(&Request::page(&ready, Level::Serial, &state), deadline).await?;
         let answer = answer.into_rows_result().map_err(odd)?;
         for row in answer.rows::<HeadRow<'_>>().map_err(odd)? {
             let row = row.map_err(odd)?;
@@ -140,7 +140,7 @@ pub(crate) async fn heads(
 
 /// All pages of a reading; from the beginning again if the user was erased between two. And whether there was any row.
 async fn pages(
-    lane: &Lane,
+    sessions: &Sessions,
     ready: &Ready<'_>,
     level: Level,
     now: UnixMillis,
@@ -149,7 +149,7 @@ async fn pages(
     let (mut found, mut had_rows) = (Found::default(), false);
     let mut state = PagingState::start();
     loop {
-        let (answer, next) = lane.run(&Request::page(ready, level, &state), deadline).await?;
+        let (answer, next) = sessions.run(&Request::page(ready, level, &state), deadline).await?;
         let answer = answer.into_rows_result().map_err(odd)?;
         let mut is_another = false;
         for row in answer.rows::<Row<'_>>().map_err(odd)? {

@@ -85,7 +85,7 @@ impl CassandraStore {
         let (mut found, mut state) = (Vec::new(), PagingState::start());
         loop {
             let request = Request::page(&ready, Level::Plain, &state);
-            let (answer, next) = self.lane().run(&request, call.deadline).await?;
+            let (answer, next) = self.sessions().run(&request, call.deadline).await?;
             let answer = answer.into_rows_result().map_err(odd)?;
             for row in answer.rows::<UserRow<'_>>().map_err(odd)? {
                 let row = row.map_err(odd)?;
@@ -115,7 +115,7 @@ impl CassandraStore {
     async fn profiles(&self, call: Call, namespace: &Namespace, users: Vec<UserId>) -> Result<Page> {
         let work = users.into_iter().map(|user| {
             let read = Read::all(Subject::new(namespace.clone(), user.clone()));
-            async move { (user, read::profile(self.lane(), call, &read).await) }.boxed()
+            async move { (user, read::profile(self.sessions(), call, &read).await) }.boxed()
         });
         let mut page = Page::default();
         for (user, profile) in some_at_once(work.collect()).await {

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout_at;
 
 use crate::config::{Config, Serial};
-use crate::connection::{Connector, Lane, Request};
+use crate::connection::{Connector, Request, Sessions};
 use crate::error::{self, SCHEME, at};
 use crate::schema::{self, Replication};
 use crate::{diagnose, erase, read, write};
@@ -38,7 +38,7 @@ pub struct CassandraStore(Arc<Shared>);
 struct Shared {
     info: StoreInfo,
     config: Config,
-    lane: Lane,
+    sessions: Sessions,
     /// Conditional writes of one partition that meet cost each other many times what they cost in turn.
     queues: Box<[Mutex<()>]>,
     hasher: RandomState,
@@ -68,7 +68,7 @@ impl CassandraStore {
         Ok(Self(Arc::new(Shared {
             info,
             config: config.clone(),
-            lane: Lane::new(connector),
+            sessions: Sessions::new(connector),
             queues: (0..QUEUES).map(|_| Mutex::new(())).collect(),
             hasher: RandomState::new(),
             closed: AtomicBool::new(false),
@@ -83,7 +83,7 @@ impl CassandraStore {
     pub async fn connect(config: &Config, call: Call) -> Result<Self> {
         let store = Self::new(config)?;
         let connected = match store.admit(call) {
-            Ok(()) => store.0.lane.connect(call.deadline).await,
+            Ok(()) => store.0.sessions.connect(call.deadline).await,
             Err(error) => Err(error),
         };
         connected.map_err(at(Operation::Open))?;
@@ -118,7 +118,7 @@ impl CassandraStore {
             Ok(())
         };
         let made = timeout_at(call.deadline.into(), make).await;
-        made.unwrap_or_else(|_| Err(error::no_answer())).map_err(at(Operation::Open))
+        made.unwrap_or_else(|_| Err(stickystore_transport::no_answer())).map_err(at(Operation::Open))
     }
 
     /// The checks that come before every call.
@@ -143,8 +143,8 @@ impl CassandraStore {
         Ok(())
     }
 
-    pub(crate) fn lane(&self) -> &Lane {
-        &self.0.lane
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -172,14 +172,14 @@ impl CassandraStore {
             Ok(turn) => turn,
             Err(error) => return vec![Err(error); write.changes().len()],
         };
-        let answers = write::write(&self.0.lane, call, write, self.grace(), self.limits()).await;
+        let answers = write::write(&self.0.sessions, call, write, self.grace(), self.limits()).await;
         drop(turn);
         answers
     }
 
     async fn erase_user(&self, call: Call, erase: &Erase) -> Result<bool> {
         let _turn = self.turn(&erase.subject, call.deadline).await?;
-        erase::erase(&self.0.lane, call, erase, self.grace()).await
+        erase::erase(&self.0.sessions, call, erase, self.grace()).await
     }
 }
 
@@ -194,7 +194,7 @@ impl AsyncStore for CassandraStore {
         if let Err(error) = self.admit(call) {
             return vec![Err(at(error)); reads.len()];
         }
-        let work = reads.iter().map(|read| read::profile(&self.0.lane, call, read).boxed());
+        let work = reads.iter().map(|read| read::profile(&self.0.sessions, call, read).boxed());
         let profiles = some_at_once(work.collect()).await;
         profiles.into_iter().map(|profile| profile.map_err(&at)).collect()
     }
@@ -242,7 +242,7 @@ impl AsyncStore for CassandraStore {
         let ping = async {
             self.admit(call)?;
             let ask = Request::Ask { text: "SELECT key FROM system.local", values: &[] };
-            self.0.lane.run(&ask, call.deadline).await?;
+            self.0.sessions.run(&ask, call.deadline).await?;
             Ok(())
         };
         ping.await.map_err(at(Operation::Ping))
@@ -250,7 +250,7 @@ impl AsyncStore for CassandraStore {
 
     async fn close(&self, _call: Call) -> Result<()> {
         self.0.closed.store(true, Ordering::Release);
-        self.0.lane.disconnect();
+        self.0.sessions.disconnect();
         Ok(())
     }
 

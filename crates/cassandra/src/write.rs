@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use stickystore_core::{Call, Error, Limits, Outcome, Result, Write};
 
 use crate::attempt::Plan;
-use crate::connection::{Lane, Level};
+use crate::connection::{Level, Sessions};
 use crate::error::{self, Failure};
 use crate::read::{self, Wanted};
 
@@ -16,7 +16,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(256);
 
 /// Makes the changes of one user. Nobody else in this process does at the same time.
 pub(crate) async fn write(
-    lane: &Lane,
+    sessions: &Sessions,
     call: Call,
     write: &Write,
     grace: Duration,
@@ -24,7 +24,7 @@ pub(crate) async fn write(
 ) -> Vec<Result<Outcome>> {
     let mut plan = Plan::new(write, call, grace, limits);
     for part in plan.parts() {
-        if let Err(error) = make(lane, call, write, &mut plan, &part).await {
+        if let Err(error) = make(sessions, call, write, &mut plan, &part).await {
             plan.failed(&part, &error);
         }
     }
@@ -36,7 +36,7 @@ pub(crate) async fn write(
 /// # Errors
 /// For what is left of it.
 async fn make(
-    lane: &Lane,
+    sessions: &Sessions,
     call: Call,
     write: &Write,
     plan: &mut Plan<'_>,
@@ -47,7 +47,7 @@ async fn make(
     let mut ready = if plan.reads_first() { None } else { Some(plan.guess(part)) };
     while !plan.is_done(part) {
         if let Some(ready) = ready.take().filter(|ready| !ready.is_empty()) {
-            match lane.attempt(&ready, deadline).await {
+            match sessions.attempt(&ready, deadline).await {
                 Ok(true) => plan.applied(part),
                 Ok(false) => plan.refused(part),
                 Err(Failure::Undecided(_)) => plan.undecided(part),
@@ -59,7 +59,7 @@ async fn make(
             wait.some(deadline).await?;
         }
         let keys = plan.open_keys(part);
-        match read::find(lane, write.subject(), Wanted::Only(&keys), Level::Serial, now, deadline).await {
+        match read::find(sessions, write.subject(), Wanted::Only(&keys), Level::Serial, now, deadline).await {
             Ok(found) => ready = Some(plan.judge(part, &found)),
             Err(Failure::Undecided(_)) => wait.some(deadline).await?,
             // That a reading had no answer says nothing of the write.
