@@ -105,7 +105,7 @@ fn command(words: &[&str]) -> Option<Command> {
 }
 
 /// A word of a command, with the folders that it names.
-fn placed(word: &str) -> String {
+pub(crate) fn placed(word: &str) -> String {
     let places = [("{cache}", cache::folder()), ("{root}", root().to_owned())];
     places
         .iter()

@@ -16,34 +16,8 @@ const JARS: &str = "cassandra-5.0.5";
 /// How often other ports are tried when somebody else took the free ones first.
 const ATTEMPTS: usize = 3;
 
-/// What a JVM since 9 has to open to it.
-const OPENED: [&str; 25] = [
-    "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
-    "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
-    "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
-    "--add-exports=java.base/java.lang.ref=ALL-UNNAMED",
-    "--add-exports=java.management.rmi/com.sun.jmx.remote.internal.rmi=ALL-UNNAMED",
-    "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
-    "--add-exports=java.rmi/sun.rmi.server=ALL-UNNAMED",
-    "--add-exports=java.rmi/sun.rmi.transport.tcp=ALL-UNNAMED",
-    "--add-exports=java.sql/java.sql=ALL-UNNAMED",
-    "--add-exports=jdk.attach/sun.tools.attach=ALL-UNNAMED",
-    "--add-exports=jdk.unsupported/sun.misc=ALL-UNNAMED",
-    "--add-opens=java.base/java.io=ALL-UNNAMED",
-    "--add-opens=java.base/java.lang=ALL-UNNAMED",
-    "--add-opens=java.base/java.lang.module=ALL-UNNAMED",
-    "--add-opens=java.base/java.lang.reflect=ALL-UNNAMED",
-    "--add-opens=java.base/java.nio=ALL-UNNAMED",
-    "--add-opens=java.base/java.util=ALL-UNNAMED",
-    "--add-opens=java.base/jdk.internal.loader=ALL-UNNAMED",
-    "--add-opens=java.base/jdk.internal.math=ALL-UNNAMED",
-    "--add-opens=java.base/jdk.internal.module=ALL-UNNAMED",
-    "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
-    "--add-opens=java.base/jdk.internal.reflect=ALL-UNNAMED",
-    "--add-opens=java.base/jdk.internal.util.jar=ALL-UNNAMED",
-    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
-    "--add-opens=jdk.management/com.sun.management.internal=ALL-UNNAMED",
-];
+/// What a JVM has to be told for it, in a file that the JVM reads itself.
+const JVM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/servers/cassandra/jvm.options");
 
 /// How a node is set up, besides what every node is.
 #[derive(Debug, Clone, Default)]
@@ -169,15 +143,14 @@ impl Cassandra {
         fs::write(folder.join("cassandra.yaml"), configuration).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
         let mut command = Command::new("java");
-        command.args(["-Xms128m", "-Xmx512m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-        command.arg(format!("-javaagent:{}", jars().join("jamm-0.4.0.jar").display())).args(OPENED);
+        command.arg(format!("@{JVM}"));
+        command.arg(format!("-javaagent:{}", jars().join("jamm-0.4.0.jar").display()));
         command.arg(format!("-Dcassandra.config=file://{}", folder.join("cassandra.yaml").display()));
         command.arg(format!("-Dcassandra.storagedir={}", folder.join("data").display()));
         command
             .args(["-Dcassandra.superuser_setup_delay_ms=0", "-Dcassandra.skip_wait_for_gossip_to_settle=0"]);
         // A node that joins others has to hear from them first.
         command.arg(format!("-Dcassandra.ring_delay_ms={}", if is_alone || !is_first { 100 } else { 4_000 }));
-        command.args(["-Djava.awt.headless=true", "-Dcassandra-foreground=yes"]);
         command.arg("-cp").arg(jars().join("*")).arg("org.apache.cassandra.service.CassandraDaemon");
         command.stdout(log.try_clone().unwrap()).stderr(log);
         let address = node.address.clone();

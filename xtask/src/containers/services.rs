@@ -4,7 +4,7 @@
 use std::env;
 use std::net::TcpListener;
 
-use super::images::Recipe;
+use super::images::{Copied, Recipe};
 use crate::Stop;
 
 /// A server in a container, for the conformance suite of one store.
@@ -30,7 +30,41 @@ pub(crate) struct Service {
 }
 
 /// Every service.
-pub(crate) const SERVICES: &[Service] = &[Service {
+pub(crate) const SERVICES: &[Service] = &[CASSANDRA, REDIS];
+
+const CASSANDRA: Service = Service {
+    name: "cassandra",
+    image: "cassandra:5.0.5",
+    image_variable: "STICKYSTORE_CASSANDRA_IMAGE",
+    port: 19042,
+    port_variable: "STICKYSTORE_CASSANDRA_PORT",
+    url: "cassandra://127.0.0.1:{port}/stickystore",
+    url_variable: "STICKYSTORE_CASSANDRA_URL",
+    skips: &["scan::without_the_ability_is_unsupported"],
+    stand_in: Recipe {
+        packages: &["openjdk-17-jre-headless"],
+        files: &[
+            Copied { from: "{cache}/cassandra-5.0.5", to: "/opt/cassandra-5.0.5" },
+            Copied { from: "{root}/integration-tests/servers/cassandra", to: "/opt/cassandra-for-tests" },
+        ],
+        start: &[
+            "java",
+            "@/opt/cassandra-for-tests/jvm.options",
+            "-javaagent:/opt/cassandra-5.0.5/jamm-0.4.0.jar",
+            "-Djava.rmi.server.hostname=127.0.0.1",
+            "-Dcassandra.config=file:///opt/cassandra-for-tests/cassandra.yaml",
+            "-Dcassandra.storagedir=/var/lib/cassandra-for-tests",
+            "-Dcassandra.ring_delay_ms=100",
+            "-Dcassandra.native_transport_port={port}",
+            "-cp",
+            "/opt/cassandra-5.0.5/*",
+            "org.apache.cassandra.service.CassandraDaemon",
+        ],
+        health: "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'",
+    },
+};
+
+const REDIS: Service = Service {
     name: "redis",
     image: "redis:7.4.1",
     image_variable: "STICKYSTORE_REDIS_IMAGE",
@@ -55,7 +89,7 @@ pub(crate) const SERVICES: &[Service] = &[Service {
         ],
         health: "redis-cli -p {port} ping",
     },
-}];
+};
 
 impl Service {
     /// The official image, or the one that the variable names.
