@@ -355,3 +355,6 @@ fn settle(change: &Change, now: UnixMillis, limits: Limits) -> Option<Result<Out
         _ => Some(Err(Error::new(ErrorKind::Unsupported, "this store does not know this change"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -270,7 +270,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.hosts, ["h1:9042", "[::1]:7000", "h3:9"]);
         let (user, password) = config.login.unwrap();
-        assert_eq!((user.as_str(), password.0.as_str()), ("a@b", "p:w"));
+        assert_eq!((user.as_str(), password.reveal()), ("a@b", "p:w"));
         assert_eq!((config.keyspace.as_str(), config.table.as_str()), ("shop", "t_1"));
         assert_eq!((config.datacenter.as_deref(), config.serial), (Some("eu west"), Serial::Local));
         assert_eq!((config.grace, config.limits.entry_bytes), (Duration::from_millis(7), 9));

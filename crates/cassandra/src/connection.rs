@@ -14,7 +14,6 @@ use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::{Session, TlsContext};
 use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::ColumnIterator;
-use scylla::errors::ExecutionError;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::response::query_result::QueryResult;
@@ -92,7 +91,7 @@ impl Sessions {
             let mut is_nowhere = false;
             // Only a session that has no connection at all is of no use: what a node refuses, it answers.
             let exchange = async {
-                match session.link().run(request).await.map_err(error::request) {
+                match session.link().run(request).await {
                     Ok(answer) => Ok(Ok(answer)),
                     Err(Failure::Nowhere(error)) => {
                         is_nowhere = true;
@@ -289,14 +288,13 @@ impl Link {
         Self { session, prepared, alive, task: task.abort_handle() }
     }
 
-    async fn run(&self, request: &Request<'_>) -> Result<Answer, ExecutionError> {
+    async fn run(&self, request: &Request<'_>) -> Result<Answer, Failure> {
         let whole = |answer| (answer, None);
-        match request {
+        let answer = match request {
             Request::Page { ready, level, from } => {
                 let statement = self.statement(ready.statement, *level)?;
-                let page = self.session.execute_single_page(statement, &ready.values, (*from).clone());
-                let (answer, next) = page.await?;
-                Ok(match next {
+                let page = self.session.execute_single_page(statement, &ready.values, (*from).clone()).await;
+                page.map(|(answer, next)| match next {
                     PagingStateResponse::HasMorePages { state } => (answer, Some(state)),
                     PagingStateResponse::NoMorePages => (answer, None),
                 })
@@ -314,16 +312,17 @@ impl Link {
                 self.session.batch(&batch, values).await.map(whole)
             }
             Request::Ask { text, values } => self.session.query_unpaged(*text, *values).await.map(whole),
-        }
+        };
+        answer.map_err(error::request)
     }
 
-    fn statement(&self, statement: Statement, level: Level) -> Result<&PreparedStatement, ExecutionError> {
+    fn statement(&self, statement: Statement, level: Level) -> Result<&PreparedStatement, Failure> {
         let prepared = match level {
             Level::Plain => &self.prepared.plain,
             Level::Serial => &self.prepared.serial,
         };
         // All are prepared.
-        prepared.get(&statement).ok_or(ExecutionError::EmptyPlan)
+        prepared.get(&statement).ok_or_else(|| Failure::Final(error::odd_answer()))
     }
 }
 

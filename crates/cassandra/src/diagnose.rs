@@ -88,7 +88,7 @@ async fn ask(store: &CassandraStore, call: Call) -> Result<Vec<Finding>> {
         findings.extend(comment(config, table.comment.as_deref()));
         findings.extend(default_ttl(table.default_time_to_live));
     }
-    findings.extend(rights(asker.refused().await));
+    findings.extend(rights(&asker.refused().await));
     findings.extend(skew(skew_seen));
     findings.extend(last_second(call));
     findings.extend(latency(round_trip));
@@ -241,7 +241,7 @@ fn default_ttl(seconds: Option<i32>) -> Option<Finding> {
     Some(Finding::new("default-ttl", Severity::Note, evidence, mend))
 }
 
-fn rights(refused: Vec<&str>) -> Option<Finding> {
+fn rights(refused: &[&str]) -> Option<Finding> {
     let evidence = || format!("refused: {}", refused.join(", "));
     let mend = "grant this user SELECT and MODIFY on the table";
     (!refused.is_empty()).then(|| Finding::new("rights-missing", Severity::Problem, evidence(), mend))

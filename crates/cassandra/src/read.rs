@@ -30,6 +30,13 @@ pub(crate) struct FoundRow {
     pub(crate) slot: Slot,
 }
 
+#[cfg(test)]
+impl FoundRow {
+    pub(crate) fn of(key: Key, revision: Option<String>, expiry: Option<i64>, slot: Slot) -> Self {
+        Self { key, is_key: true, revision, expiry, slot }
+    }
+}
+
 /// What is read of a user.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wanted<'a> {
@@ -101,7 +108,7 @@ impl Found {
             match row.slot {
                 Slot::Live(entry) if row.is_key => entries.push((row.key, entry)),
                 Slot::Live(_) => {
-                    damaged.push(Damaged::new(row.key, Damage::new("has a name that is no key")))
+                    damaged.push(Damaged::new(row.key, Damage::new("has a name that is no key")));
                 }
                 Slot::Damaged(damage) => damaged.push(Damaged::new(row.key, damage)),
                 Slot::Ended | Slot::Absent => {}

@@ -117,6 +117,9 @@ impl CassandraStore {
             }
             Ok(())
         };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(at(Operation::Open)(no_runtime()));
+        }
         let made = timeout_at(call.deadline.into(), make).await;
         made.unwrap_or_else(|_| Err(stickystore_transport::no_answer())).map_err(at(Operation::Open))
     }
@@ -135,7 +138,7 @@ impl CassandraStore {
             );
         }
         if tokio::runtime::Handle::try_current().is_err() {
-            return fail(ErrorKind::Config, "this store works only inside a tokio runtime");
+            return Err(no_runtime());
         }
         if call.remaining().is_zero() {
             return fail(ErrorKind::Timeout, "the deadline had passed before the call");
@@ -267,6 +270,10 @@ impl fmt::Debug for CassandraStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CassandraStore").finish_non_exhaustive()
     }
+}
+
+fn no_runtime() -> Error {
+    Error::new(ErrorKind::Config, "this store works only inside a tokio runtime")
 }
 
 /// Items of each user, with their places, in their order.

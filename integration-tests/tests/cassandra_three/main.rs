@@ -1,5 +1,10 @@
 //! The Cassandra store on three nodes that keep everything three times: nodes that die, writers that meet.
-#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test asserts, and an assertion panics"
+)]
 
 mod bench;
 mod contention;
