@@ -13,11 +13,13 @@ mod demo;
 mod doctor;
 mod entries;
 mod failing;
+mod noted;
 mod opening;
 mod optimizely;
 mod progress;
 mod recording;
 mod replay;
+mod vwo;
 
 use answer::{Answer, EXIT_CODES, say};
 
@@ -39,6 +41,10 @@ enum Verb {
     Lookup(optimizely::LookupOptions),
     /// Save a profile as Optimizely's SDKs send it, and print what became of each entry
     Save(optimizely::SaveOptions),
+    /// Print a user's record of a campaign as VWO's SDKs get it
+    Get(vwo::GetOptions),
+    /// Set a record as VWO's SDKs do, and print what became of it
+    Set(vwo::SetOptions),
     /// Put a value in the place of whatever a user has
     Put(entries::PutOptions),
     /// Take away what a user has under one key
@@ -66,6 +72,8 @@ fn main() -> ExitCode {
         Verb::Assign(options) => entries::assign(&options),
         Verb::Lookup(options) => optimizely::lookup(&options),
         Verb::Save(options) => optimizely::save(&options),
+        Verb::Get(options) => vwo::get(&options),
+        Verb::Set(options) => vwo::set(&options),
         Verb::Put(options) => entries::put(&options),
         Verb::Remove(options) => entries::remove(&options),
         Verb::Erase(options) => entries::erase(&options),

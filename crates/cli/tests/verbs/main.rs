@@ -6,3 +6,4 @@ mod conformance;
 mod doctor;
 mod entries;
 mod optimizely;
+mod vwo;
