@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod entries;
 mod failing;
+mod import;
 mod noted;
 mod opening;
 mod optimizely;
@@ -57,6 +58,8 @@ enum Verb {
     Doctor(doctor::Options),
     /// Run the conformance suite on a store, in namespaces of its own
     Conformance(conformance::Options),
+    /// Bring assignments from the layouts that people have today; what stands in the store stays
+    Import(import::Options),
     /// Send the recorded traffic of a real SDK through the service, and compare the answers
     Replay(replay::Options),
     /// Print a shell's completions of this command
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Verb::Export(options) => entries::export(&options),
         Verb::Doctor(options) => doctor::run(&options),
         Verb::Conformance(options) => conformance::run(&options),
+        Verb::Import(options) => import::run(&options),
         Verb::Replay(options) => replay::run(&options),
         Verb::Completions(options) => completions::run(&options),
     })
