@@ -14,4 +14,4 @@ mod report;
 mod settings;
 
 pub use report::{SaveReport, Saved, Why};
-pub use settings::{Receipts, Settings};
+pub use settings::{Receipts, Settings, Unproven};

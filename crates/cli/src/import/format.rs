@@ -3,6 +3,7 @@
 use stickystore::{ErrorKind, Result, Sticky, Value};
 use stickystore_core::json::{self, Members};
 use stickystore_core::{Entry, EpochCheck, Error, Expiry, Key, Outcome, StoreExt as _, UnixMillis};
+use stickystore_services::optimizely::is_receipt_entry;
 use stickystore_services::{SaveReport, Saved};
 
 use super::source::Row;
@@ -117,6 +118,12 @@ fn string(members: &Members<'_>, name: &str) -> Result<String> {
 fn insert(sticky: &Sticky, user: &str, key: &str, entry: &Members<'_>) -> Result<(String, Became)> {
     let value = entry.get("value").ok_or_else(|| invalid("it has a member \"value\""))?;
     let value = Value::new(value)?;
+    if is_receipt_entry(key, &value) {
+        return Ok((
+            key.to_owned(),
+            Became::Refused("it is a receipt, which proves a read and is no entry".to_owned()),
+        ));
+    }
     let (settings, call) = (sticky.settings(), sticky.settings().call());
     let expiry = match entry.get("expires_ms") {
         None | Some("null") => settings.expiry(call.now)?,

@@ -108,6 +108,18 @@ fn it_goes_on_where_it_was_stopped() {
 }
 
 #[test]
+fn a_receipt_is_no_entry_wherever_it_was_kept() {
+    let bench = Bench::new();
+    let map = r#"{"e1":{"variation_id":"red"},"stickystore":{"variation_id":"sr1.a.-.b"}}"#;
+    let agent = format!("{{\"key\":\"ann\",\"value\":{map}}}");
+    assert_eq!(counts(&bench, &["--from", "agent", "-"], &agent, 0)["inserted"], 1);
+    let line = r#"{"user":"bob","key":"stickystoremap","value":{"variation_id":"sr2.x"}}"#;
+    assert_eq!(counts(&bench, &["--from", "jsonl", "-"], line, 1)["refused"], 1);
+    assert_eq!(bench.run(&["export", "ann"]).says(0), "e1  {\"variation_id\":\"red\"}\n");
+    bench.run(&["export", "bob"]).says(1);
+}
+
+#[test]
 fn rubbish_is_refused_line_by_line_and_the_rest_is_imported() {
     let bench = Bench::new();
     let rows = "rubbish\n[]\n{\"user\":\"\",\"key\":\"k\",\"value\":1}\n{\"user\":\"ann\",\"key\":\"k\"}\n\n\
