@@ -97,16 +97,34 @@ fn the_demo_flips_about_as_many_as_theory_says_without_a_store_and_none_with_it(
 #[test]
 fn the_demo_says_it_in_words_too() {
     let file = Unmade::new("words");
-    let demo = ["demo", "--users", "100", "--file", file.path()];
-    let output = stickystore(&demo);
+    let output = stickystore(&["demo", "--users", "100", "--file", file.path()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("with stickystore         0"), "{}", text(&output.stdout));
-    // Its last line can be tried, and the demo once more.
+    // Its last line can be tried.
     let last = text(&output.stdout).lines().last().unwrap();
     let lookup: Vec<_> = last.split("  stickystore ").nth(1).unwrap().split(' ').collect();
     let kept = stickystore(&lookup);
     assert!(text(&kept.stdout).starts_with("checkout  "), "{last}: {}", text(&kept.stdout));
-    assert_eq!(stickystore(&demo).status.code(), Some(0));
+}
+
+#[test]
+fn the_demos_own_file_begins_anew_each_time_and_is_left_alone_where_it_is_not_the_demos() {
+    let temporary = std::env::temp_dir().join(format!("stickystore-cli-{}-tmp", std::process::id()));
+    std::fs::create_dir_all(&temporary).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stickystore"));
+        command.args(arguments).env("TMPDIR", &temporary).output().unwrap()
+    };
+    for _ in 0..2 {
+        assert_eq!(run(&["demo", "--users", "10"]).status.code(), Some(0));
+    }
+    let file = temporary.join("stickystore-demo.redb");
+    std::fs::remove_file(&file).unwrap();
+    let store = format!("embedded:{}", file.display());
+    assert_eq!(run(&["assign", "ann", "button", "red", "--store", &store]).status.code(), Some(0));
+    assert!(text(&run(&["demo"]).stderr).contains("no demo has left this file"));
+    assert_eq!(run(&["export", "ann", "--store", &store]).status.code(), Some(0));
+    std::fs::remove_dir_all(&temporary).unwrap();
 }
 
 #[test]
@@ -116,7 +134,7 @@ fn the_demo_leaves_another_file_alone() {
     assert_eq!(stickystore(&["assign", "ann", "button", "red", "--store", &store]).status.code(), Some(0));
     let output = stickystore(&["demo", "--users", "1", "--file", file.path()]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("no demo has left this file"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is there already"), "{}", text(&output.stderr));
     let kept = stickystore(&["export", "ann", "--store", &store]);
     assert_eq!(text(&kept.stdout), "button  \"red\"\n");
 }

@@ -49,7 +49,8 @@ impl State {
     pub(super) fn keep(&mut self, place: &str) -> Result<(), Box<dyn Error>> {
         let Some(file) = &self.file else { return Ok(()) };
         // Whoever stops it in between finds the old one whole.
-        let new = file.with_extension("new");
+        let mut new = file.clone().into_os_string();
+        new.push(".new");
         fs::write(&new, format!("{}\n{place}\n", self.head))?;
         Ok(fs::rename(&new, file)?)
     }
