@@ -1,6 +1,6 @@
 //! What stands in the store: how an assignment is written down, and what is foreign or damaged.
 
-use stickystore_core::ErrorKind;
+use stickystore_core::{Error, ErrorKind};
 use stickystore_services::growthbook::Document;
 use stickystore_services::{Saved, Why};
 
@@ -47,7 +47,7 @@ fn a_damaged_entry_is_counted_hides_no_other_and_stays() {
     let document = bench.service.document("id", "ann").unwrap();
     assert_eq!((document.damaged(), document.assignments().len()), (1, 1));
     let report = bench.service.save("id", "ann", [("b__0", "1"), ("c__0", "1")]).unwrap();
-    assert_eq!(report.error().map(|error| error.kind()), Some(ErrorKind::Corrupt));
+    assert_eq!(report.error().map(Error::kind), Some(ErrorKind::Corrupt));
     assert!(matches!(report.get("c__0"), Some(Saved::Inserted)), "{report:?}");
     assert_eq!(bench.service.document("id", "ann").unwrap().damaged(), 1);
 }

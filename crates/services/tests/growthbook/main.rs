@@ -1,6 +1,6 @@
 //! The Sticky Bucket Service as SDKs and Rust callers use it. What stands in the store is in `entries`, whose it is in
 //! `users`, GrowthBook's own Rust SDK in `sdk`.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test asserts, and an assertion panics")]
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 mod bench;
 mod entries;
@@ -11,7 +11,7 @@ mod users;
 use std::sync::{Arc, Barrier};
 
 use stickystore_core::memory::MemoryStore;
-use stickystore_core::{AsyncStore, Effect, ErrorKind, Immediate, Namespace, Store};
+use stickystore_core::{AsyncStore, Effect, Error, ErrorKind, Immediate, Namespace, Store};
 use stickystore_services::growthbook::{AsyncStickyBucketService, Document, StickyBucketService};
 use stickystore_services::{Saved, Settings, Why};
 
@@ -140,7 +140,7 @@ fn a_failed_read_is_an_error_and_a_failed_write_is_in_the_report() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let report = bench.service.save("id", "ann", [("a__0", "1"), ("b__0", "1")]).unwrap();
     assert_eq!(report.iter().filter(|(_, saved)| matches!(saved, Saved::Failed { .. })).count(), 2);
-    assert_eq!(report.error().map(|error| error.effect()), Some(Effect::Unknown));
+    assert_eq!(report.error().map(Error::effect), Some(Effect::Unknown));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn many_attributes_are_one_read_and_each_has_its_own_answer() {
     let asked = [("company", "7"), ("id", long.as_str()), ("id", "bob"), ("id", "ann")];
     let documents = bench.service.documents(asked);
     assert_eq!(bench.store.calls(), (1, 0));
-    let says = |document: &Result<Document, stickystore_core::Error>| match document {
+    let says = |document: &Result<Document, Error>| match document {
         Ok(document) => document.to_json(),
         Err(error) => format!("{:?}", error.kind()),
     };

@@ -39,7 +39,7 @@ impl Bench {
     }
 
     /// An SDK of a process, whose rule for `button` has this besides its key and its variations.
-    fn sdk(&self, rule: Value) -> (GrowthBook, Log) {
+    fn sdk(&self, rule: &Value) -> (GrowthBook, Log) {
         let (hook, log) = self.hook();
         let mut whole = json!({"key": "colour", "hashAttribute": "id", "variations": ["red", "blue"]});
         whole.as_object_mut().unwrap().extend(rule.as_object().unwrap().clone());
@@ -55,7 +55,7 @@ impl Bench {
     }
 
     fn split(&self, weights: [f64; 2]) -> (GrowthBook, Log) {
-        self.sdk(json!({"weights": weights}))
+        self.sdk(&json!({"weights": weights}))
     }
 }
 
@@ -104,7 +104,7 @@ fn a_decision_is_one_read_and_a_new_one_one_write_more() {
 fn a_new_bucket_version_buckets_anew_and_the_old_assignment_stays() {
     let bench = Bench::new();
     colour(&bench.split(RED).0, "ann");
-    let (sdk, _) = bench.sdk(json!({"weights": BLUE, "bucketVersion": 1}));
+    let (sdk, _) = bench.sdk(&json!({"weights": BLUE, "bucketVersion": 1}));
     assert_eq!(colour(&sdk, "ann"), "blue");
     let kept: Vec<_> = bench.service.assignments("id", "ann").unwrap().into_iter().collect();
     assert_eq!(kept, [("colour__0".into(), "0".into()), ("colour__1".into(), "1".into())]);
@@ -114,7 +114,7 @@ fn a_new_bucket_version_buckets_anew_and_the_old_assignment_stays() {
 fn who_was_bucketed_before_the_least_version_is_blocked() {
     let bench = Bench::new();
     colour(&bench.split(RED).0, "ann");
-    let (sdk, _) = bench.sdk(json!({"weights": BLUE, "bucketVersion": 1, "minBucketVersion": 1}));
+    let (sdk, _) = bench.sdk(&json!({"weights": BLUE, "bucketVersion": 1, "minBucketVersion": 1}));
     assert_eq!(colour(&sdk, "ann"), "grey");
     assert_eq!(colour(&sdk, "bob"), "blue");
 }
@@ -123,7 +123,7 @@ fn who_was_bucketed_before_the_least_version_is_blocked() {
 fn an_assignment_of_the_fallback_attribute_is_taken_over() {
     let bench = Bench::new();
     bench.service.save("device", "d1", [("colour__0", "0")]).unwrap();
-    let (sdk, _) = bench.sdk(json!({"weights": BLUE, "fallbackAttribute": "device"}));
+    let (sdk, _) = bench.sdk(&json!({"weights": BLUE, "fallbackAttribute": "device"}));
     assert_eq!(decide(&sdk, json!({"id": "ann", "device": "d1"})).value, "red");
     assert_eq!(bench.service.assignments("id", "ann").unwrap()["colour__0"], "0");
 }
