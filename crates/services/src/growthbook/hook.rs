@@ -22,6 +22,10 @@ use crate::report::SaveReport;
 ///
 /// It reads and writes on the thread that decides, for up to the deadline of the [`Settings`](crate::Settings) each: once
 /// for the hash attribute, once more for a fallback attribute, once for what is new.
+///
+/// The SDK (0.4) looks through a user's assignments in no order and stops at the first that decides: who has one below
+/// an experiment's `minBucketVersion` and one of the current version is in the experiment at one decision and out of it
+/// at the next, whatever keeps the assignments, the SDK's own memory included.
 pub struct Hook<S> {
     service: StickyBucketService<S>,
     observer: Arc<dyn Fn(Event<'_>) + Send + Sync>,
