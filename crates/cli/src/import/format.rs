@@ -15,6 +15,8 @@ pub(crate) enum Format {
     Agent,
     /// VWO: the key is campaign:user, the value the record, in any SDK's spelling
     Vwo,
+    /// GrowthBook: the value is the sticky-bucket document, which names its attribute; the key does not matter
+    Growthbook,
     /// Lines {"user", "key", "value", "expires_ms"?}, or what `export --json` prints
     Jsonl,
 }
@@ -43,6 +45,9 @@ impl Format {
         let imported = match self {
             Self::Agent => agent(sticky, row, prefix),
             Self::Vwo => sticky.vwo().set_json(&row.value).and_then(|report| by_report(&report)),
+            Self::Growthbook => {
+                sticky.growthbook().save_json(&row.value).and_then(|report| by_report(&report))
+            }
             Self::Jsonl => jsonl(sticky, row),
         };
         refused_or_failed(imported)

@@ -57,6 +57,31 @@ fn records_of_vwo_come_in_any_spelling_and_goals_are_united() {
 }
 
 #[test]
+fn documents_of_growthbook_become_assignments_of_their_attributes() {
+    let bench = Bench::new();
+    let rows = r#"{"key":"id||ann","value":{"attributeName":"id","attributeValue":"ann","assignments":{"a__0":"1","b__2":"red"}}}
+{"key":"device||d1","value":"{\"attributeName\":\"device\",\"attributeValue\":\"d1\",\"assignments\":{\"a__0\":\"0\"}}"}
+{"attributeName":"id","attributeValue":"ann","assignments":{"a__0":"0","c__0":7,"d":"1"}}
+{"attributeName":"id","assignments":{}}
+"#;
+    let found = counts(&bench, &["--from", "growthbook", "-"], rows, 1);
+    let count = |name: &str| found[name].as_u64().unwrap();
+    assert_eq!((count("inserted"), count("kept"), count("refused")), (3, 1, 3), "{found}");
+    for (place, named) in
+        [("line 3 c__0", "string"), ("line 3 d", "bucket version"), ("line 4", "attributeValue")]
+    {
+        assert!(found["refusals"][place].as_str().unwrap().contains(named), "{place}: {found}");
+    }
+    let ann = bench.run(&["export", "id||ann", "--json"]).json(0);
+    assert_eq!(
+        (&ann["entries"]["a__0"]["value"], &ann["entries"]["b__2"]["value"]),
+        (&"1".into(), &"red".into())
+    );
+    let device = bench.run(&["export", "device||d1", "--json"]).json(0);
+    assert_eq!(device["entries"]["a__0"]["value"], "0");
+}
+
+#[test]
 fn what_was_exported_comes_back_with_its_end() {
     let bench = Bench::new();
     bench.run_with(&["put", "ann", "button", "-"], r#"{"n":1.50}"#).says(0);
