@@ -116,8 +116,8 @@ pub(crate) fn check(config: &Config, found: &Found) -> Result<()> {
     let wrong = |what: String| Err(Error::new(ErrorKind::Config, what));
     if found.columns.is_empty() {
         return wrong(format!(
-            "there is no table {keyspace}.{table}, or this user may not see it; make it with the statements of \
-             CassandraStore::schema"
+            "there is no table {keyspace}.{table}, or this user may not see it; make it by `stickystore \
+             schema --store URL --replication 3 --apply`, or with the statements of CassandraStore::schema"
         ));
     }
     if let Some(version) = found.comment.strip_prefix(COMMENT)

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
-use stickystore_core::memory::MemoryStore;
 use stickystore_core::{Namespace, Revision, Store};
 use stickystore_services::Settings;
 
 use crate::failing::Failing;
+use crate::noted::{Noted, Users};
+use crate::opening;
 use crate::recording::{Recorded, Recording, Unusable};
 use crate::{Answer, PATIENCE, say};
 
@@ -35,10 +36,16 @@ pub(crate) struct Options {
     /// Send the saves bare: none proves what its caller read.
     #[arg(long)]
     no_proof: bool,
+    /// The store to replay on; what is written there is erased at the end
+    #[arg(long, value_name = "URL", default_value = "memory:")]
+    store: String,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
+
+/// The namespace of the URL, which no call uses: each scenario has its own.
+const NAMESPACE: &str = "replay";
 
 #[derive(Serialize)]
 struct Found {
@@ -52,7 +59,9 @@ struct Found {
 
 pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
     let recording = Recording::open(&options.file)?;
-    let mut sdk = sdk(&recording.sdk, Stage::new(Arc::new(MemoryStore::new()), !options.no_proof))
+    let sticky = opening::in_namespace(&options.store, NAMESPACE).open()?;
+    let store = Noted::new(Arc::clone(sticky.store()), Users::default());
+    let mut sdk = sdk(&recording.sdk, Stage::new(Arc::new(store.clone()), !options.no_proof))
         .map_err(|what| Unusable::new(&options.file, what))?;
     let expected = expected_differences(options)?;
     if recording.calls.is_empty() {
@@ -60,13 +69,15 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
             Unusable::new(&options.file, "has no row of kind \"call\": there is nothing to replay").into()
         );
     }
-    let mut differences = Vec::new();
-    for call in &recording.calls {
-        let difference = sdk
-            .call(call)
-            .map_err(|error| Unusable::new(&options.file, format!("call {}: {error}", call.seq)))?;
-        differences.extend(difference);
+    let mut answer = |call: &Recorded| {
+        sdk.call(call).map_err(|error| Unusable::new(&options.file, format!("call {}: {error}", call.seq)))
+    };
+    let differences: Result<Vec<_>, _> = recording.calls.iter().map(&mut answer).collect();
+    let left = store.erase_all();
+    if left > 0 {
+        eprintln!("stickystore: {left} users of the replay's namespaces (replay..) could not be erased");
     }
+    let differences: Vec<_> = differences?.into_iter().flatten().collect();
     let answered_as_recorded = recording.calls.len() - differences.len();
     let (expected_differences, unexpected_differences): (Vec<_>, Vec<_>) =
         differences.into_iter().partition(|one| one.reason != Reason::OursLostData && expected.contains(one));
@@ -78,13 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
         expected_differences,
         unexpected_differences,
     };
-    let text = if options.json {
-        serde_json::to_string(&found)?
-            + "
-"
-    } else {
-        in_words(&found)
-    };
+    let text = if options.json { serde_json::to_string(&found)? + "\n" } else { in_words(&found) };
     say(&text)?;
     let good = found.unexpected_differences.is_empty() && found.missing_differences.is_empty();
     Ok(if good { Answer::Yes } else { Answer::No })

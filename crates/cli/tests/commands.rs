@@ -97,16 +97,34 @@ fn the_demo_flips_about_as_many_as_theory_says_without_a_store_and_none_with_it(
 #[test]
 fn the_demo_says_it_in_words_too() {
     let file = Unmade::new("words");
-    let demo = ["demo", "--users", "100", "--file", file.path()];
-    let output = stickystore(&demo);
+    let output = stickystore(&["demo", "--users", "100", "--file", file.path()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("with stickystore         0"), "{}", text(&output.stdout));
-    // Its last line can be tried, and the demo once more.
+    // Its last line can be tried.
     let last = text(&output.stdout).lines().last().unwrap();
     let lookup: Vec<_> = last.split("  stickystore ").nth(1).unwrap().split(' ').collect();
     let kept = stickystore(&lookup);
     assert!(text(&kept.stdout).starts_with("checkout  "), "{last}: {}", text(&kept.stdout));
-    assert_eq!(stickystore(&demo).status.code(), Some(0));
+}
+
+#[test]
+fn the_demos_own_file_begins_anew_each_time_and_is_left_alone_where_it_is_not_the_demos() {
+    let temporary = std::env::temp_dir().join(format!("stickystore-cli-{}-tmp", std::process::id()));
+    std::fs::create_dir_all(&temporary).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stickystore"));
+        command.args(arguments).env("TMPDIR", &temporary).output().unwrap()
+    };
+    for _ in 0..2 {
+        assert_eq!(run(&["demo", "--users", "10"]).status.code(), Some(0));
+    }
+    let file = temporary.join("stickystore-demo.redb");
+    std::fs::remove_file(&file).unwrap();
+    let store = format!("embedded:{}", file.display());
+    assert_eq!(run(&["assign", "ann", "button", "red", "--store", &store]).status.code(), Some(0));
+    assert!(text(&run(&["demo"]).stderr).contains("no demo has left this file"));
+    assert_eq!(run(&["export", "ann", "--store", &store]).status.code(), Some(0));
+    std::fs::remove_dir_all(&temporary).unwrap();
 }
 
 #[test]
@@ -116,7 +134,7 @@ fn the_demo_leaves_another_file_alone() {
     assert_eq!(stickystore(&["assign", "ann", "button", "red", "--store", &store]).status.code(), Some(0));
     let output = stickystore(&["demo", "--users", "1", "--file", file.path()]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("no demo has left this file"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is there already"), "{}", text(&output.stderr));
     let kept = stickystore(&["export", "ann", "--store", &store]);
     assert_eq!(text(&kept.stdout), "button  \"red\"\n");
 }
@@ -247,4 +265,52 @@ fn an_unknown_verb_is_named() {
     let output = stickystore(&["dmeo"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("demo"), "the nearest verb is offered: {}", text(&output.stderr));
+}
+
+#[test]
+fn the_recorded_traffic_replays_in_a_file_too() {
+    for (recording, answered) in [(RECORDING, 149), ("vwo-node.jsonl", 237)] {
+        let file = Unmade::new(recording);
+        let store = format!("embedded:{}", file.path());
+        let output = stickystore(&["replay", &vector(recording), "--store", &store, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(json(&output)["answered_as_recorded"], answered);
+    }
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn the_recorded_traffic_replays_on_a_server_and_leaves_no_entries() {
+    use stickystore_integration_tests::server::Missing;
+    use stickystore_integration_tests::server::redis::Redis;
+
+    let server = match Redis::start(&[]) {
+        Ok(server) => server,
+        Err(Missing(why)) => return println!("skipped: {why}"),
+    };
+    for (recording, answered) in [(RECORDING, 149), ("vwo-node.jsonl", 237)] {
+        let output = stickystore(&["replay", &vector(recording), "--store", &server.url(), "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(json(&output)["answered_as_recorded"], answered);
+    }
+    // What is left are erase marks, each the only field of its hash, under no name.
+    for key in server.command(&["KEYS", "*"]).lines() {
+        assert_eq!(server.command(&["HKEYS", key]).trim(), "", "{key} holds an entry");
+    }
+}
+
+#[cfg(feature = "cassandra")]
+#[test]
+fn the_schema_of_a_cluster_is_printed_for_the_replication_that_is_asked_for_and_none_is_guessed() {
+    let store = "cassandra://10.0.0.1/shop?table=kept&ttl=90d";
+    let printed = stickystore(&["schema", "--store", store, "--replication", "eu=3"]);
+    assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
+    let printed = text(&printed.stdout);
+    assert!(
+        printed.contains("'eu': 3") && printed.contains("CREATE TABLE IF NOT EXISTS \"shop\".\"kept\""),
+        "{printed}"
+    );
+    assert_eq!(stickystore(&["schema", "--store", store]).status.code(), Some(2));
+    let elsewhere = stickystore(&["schema", "--store", "memory:", "--replication", "3"]);
+    assert!(text(&elsewhere.stderr).contains("cassandra://"), "{}", text(&elsewhere.stderr));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stickystore_core::json::{ObjectWriter, quoted};
-use stickystore_core::{Effect, Error, Value};
+use stickystore_core::{Effect, Error, ErrorKind, Value};
 
 /// What became of each entry of a save.
 ///
@@ -132,6 +132,12 @@ impl SaveReport {
 }
 
 impl Saved {
+    /// What is reported of an entry that nothing proves where an error is wanted.
+    pub(crate) fn unproven() -> Self {
+        let context = "nothing proves that the save's caller had read what stands there, which stays";
+        Self::Failed { error: Error::new(ErrorKind::Invalid, context) }
+    }
+
     fn to_json(&self, goals_added: &[String]) -> String {
         let mut object = ObjectWriter::new();
         match self {

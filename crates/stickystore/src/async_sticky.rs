@@ -6,6 +6,7 @@ use stickystore_core::{
     AsyncStore, AsyncStoreExt as _, Entry, Erase, Finding, Key, Outcome, Profile, Result, StoreInfo,
 };
 use stickystore_services::Settings;
+use stickystore_services::growthbook::AsyncStickyBucketService;
 use stickystore_services::optimizely::AsyncUserProfileService;
 use stickystore_services::vwo::AsyncUserStorageService;
 
@@ -132,6 +133,11 @@ impl AsyncSticky {
     /// VWO's User Storage Service over this store.
     pub fn vwo(&self) -> AsyncUserStorageService<Arc<dyn AsyncStore>> {
         AsyncUserStorageService::new(Arc::clone(&self.store), self.settings.clone())
+    }
+
+    /// GrowthBook's Sticky Bucket Service over this store. GrowthBook's Rust SDK takes the blocking one.
+    pub fn growthbook(&self) -> AsyncStickyBucketService<Arc<dyn AsyncStore>> {
+        AsyncStickyBucketService::new(Arc::clone(&self.store), self.settings.clone())
     }
 
     /// See [`Sticky::ping`](crate::Sticky::ping).

@@ -47,6 +47,11 @@ impl Bench {
         run(arguments, input, &self.0)
     }
 
+    /// A file in the folder.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
     /// What is in the folder.
     pub(crate) fn files(&self) -> Vec<String> {
         let mut files: Vec<_> =

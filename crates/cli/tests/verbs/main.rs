@@ -5,4 +5,6 @@ mod bench;
 mod conformance;
 mod doctor;
 mod entries;
+mod import;
 mod optimizely;
+mod vwo;

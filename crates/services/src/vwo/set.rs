@@ -16,7 +16,7 @@ use super::content::Content;
 use super::merge::{Merged, Others, merge, since};
 use super::record::{Proof, Record};
 use crate::report::{SaveReport, Saved, Why};
-use crate::settings::Settings;
+use crate::settings::{Settings, Unproven};
 
 /// A set on its way.
 pub(super) struct Set {
@@ -31,6 +31,7 @@ pub(super) struct Set {
     given: Content,
     /// Why something that stands there and differs stays.
     lost: Why,
+    unproven: Unproven,
     /// Whether the record may be made: nothing was seen there, by the caller or by this set.
     may_insert: bool,
     state: State,
@@ -73,6 +74,7 @@ impl Set {
             epoch: proof.and_then(|proof| proof.epoch),
             given: record.content.clone(),
             lost: if proof.is_some() { Why::Raced } else { Why::Unproven },
+            unproven: settings.unproven(),
             may_insert: proof.is_none(),
             state: State::Reading,
             subject: subject.clone(),
@@ -165,19 +167,25 @@ impl Set {
     fn plan_proved(&mut self, proof: &Proof) {
         let changed = since(&proof.content, &self.given);
         let given = std::mem::replace(&mut self.given, changed);
-        let mut merged = merge(&proof.content, &given, Others::Go);
-        let mut was = Some(proof.entry.was.clone());
-        if merged.content.variation_name != proof.content.variation_name {
-            let hash = |content: &Content| ValueHash::of(&content.variation_name);
-            let (old, new) = (hash(&proof.content), hash(&merged.content));
-            was = proof.entry.was.after_replacing(old, new, self.call.now, self.replace_back_after);
-            if was.is_none() {
+        let (stands, merged) = self.replacing(&proof.entry, &proof.content, &given);
+        self.plan_merged(&stands, merged);
+    }
+
+    /// What stands there, and what it becomes if it may be replaced. If that is a war, it is only added to.
+    fn replacing(&mut self, stands: &Entry, content: &Content, given: &Content) -> (Entry, Merged) {
+        let merged = merge(content, given, Others::Go);
+        if merged.content.variation_name == content.variation_name {
+            return (stands.clone(), merged);
+        }
+        let hash = |content: &Content| ValueHash::of(&content.variation_name);
+        let (old, new) = (hash(content), hash(&merged.content));
+        match stands.was.after_replacing(old, new, self.call.now, self.replace_back_after) {
+            Some(was) => (stands.clone().with_was(was), merged),
+            None => {
                 self.lost = Why::War;
-                merged = merge(&proof.content, &given, Others::Stay);
+                (stands.clone(), merge(content, given, Others::Stay))
             }
         }
-        let was = was.unwrap_or_else(|| proof.entry.was.clone());
-        self.plan_merged(&proof.entry.clone().with_was(was), merged);
     }
 
     /// Adds to what stands there. Whether the user was erased since is known if it was read, not if it is the winner
@@ -190,7 +198,18 @@ impl Set {
             return self.keep(Why::Unproven, Some(stands.value.clone()));
         };
         let merged = merge(&content, &self.given, Others::Stay);
+        let takes_new = merged.kept
+            && self.lost == Why::Unproven
+            && self.unproven == Unproven::TakeNew
+            && erased != Some(true);
         match erased {
+            Some(false) if takes_new => {
+                let given = self.given.clone();
+                let (stands, merged) = self.replacing(stands, &content, &given);
+                self.plan_merged(&stands, merged);
+            }
+            // Not while the user is being erased: a read tells.
+            None if takes_new => self.read_again(),
             _ if !merged.added => self.plan_merged(stands, merged),
             Some(false) => self.plan_merged(stands, merged),
             Some(true) => self.keep(Why::Erased, Some(stands.value.clone())),
@@ -205,7 +224,9 @@ impl Set {
             Err(error) => return self.fail(error),
         };
         let changes = merged.added || merged.replaced;
-        let saved = if merged.kept {
+        let saved = if merged.kept && self.lost == Why::Unproven && self.unproven == Unproven::Error {
+            Saved::unproven()
+        } else if merged.kept {
             let winner = if changes { value.clone() } else { stands.value.clone() };
             Saved::Kept { why: self.lost, winner: Some(winner) }
         } else if merged.replaced {

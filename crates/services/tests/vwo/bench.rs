@@ -72,6 +72,16 @@ impl Bench {
         self.store.inner.erase_one(self.call(), Erase::new(self.subject(), self.clock.now())).unwrap();
     }
 
+    /// What somebody decided who knows of the erasure, and when it ends.
+    pub(crate) fn put_after_erasure(&self, variation: &str) {
+        let value = stickystore_core::Value::new(format!("{{\"variationName\":\"{variation}\"}}")).unwrap();
+        let entry = Entry::new(
+            value,
+            stickystore_core::Expiry::after(self.clock.now(), Ttl::new(HOUR).unwrap()).unwrap(),
+        );
+        self.store.inner.put(self.call(), &self.subject(), Key::new("c1").unwrap(), entry).unwrap();
+    }
+
     /// Somebody else's service over the same store, whose calls no hook sees.
     pub(crate) fn other(&self) -> UserStorageService<MemoryStore> {
         UserStorageService::new(self.store.inner.clone(), self.settings.clone())

@@ -7,6 +7,7 @@ mod dialects;
 mod entries;
 mod guard;
 mod malformed;
+mod policies;
 mod races;
 
 use std::sync::Arc;
