@@ -37,7 +37,7 @@ const ASKED_EVERY: Duration = Duration::from_secs(2);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How many rows a page has at most: few enough that a page of the largest entries does not fill a node's memory.
-const PAGE_ROWS: i32 = 200;
+const PAGE_ROWS: i32 = 64;
 
 /// One session at a time, made when it is needed and made anew when it is of no use.
 pub(crate) struct Sessions(Arc<Lane<Connector>>);

@@ -59,7 +59,7 @@ pub(crate) async fn find(
     let keys = match wanted {
         Wanted::All => {
             let ready = Ready { statement: Statement::ReadAll, values: user(subject) };
-            return pages(sessions, &ready, level, now, deadline).await.map(|(found, _)| found);
+            return pages(sessions, subject, &ready, level, now, deadline).await.map(|(found, _)| found);
         }
         Wanted::Only(keys) => keys,
     };
@@ -67,16 +67,12 @@ pub(crate) async fn find(
         let mut values = user(subject);
         values.push(Bound::Texts(keys.to_vec()));
         let ready = Ready { statement: Statement::ReadSome, values };
-        let (found, had_rows) = pages(sessions, &ready, level, now, deadline).await?;
+        let (found, had_rows) = pages(sessions, subject, &ready, level, now, deadline).await?;
         if had_rows {
             return Ok(found);
         }
     }
-    let ready = Ready { statement: Statement::ReadMark, values: user(subject) };
-    let (answer, _) = sessions.run(&Request::page(&ready, level, &PagingState::start()), deadline).await?;
-    let answer = answer.into_rows_result().map_err(odd)?;
-    let mark = answer.maybe_first_row::<MarkRow<'_>>().map_err(odd)?.unwrap_or_default();
-    Ok(Found { stance: Stance::of(mark.epoch, mark.epoch_until), rows: Vec::new() })
+    Ok(Found { stance: stance(sessions, subject, level, deadline).await?, rows: Vec::new() })
 }
 
 /// Reads a profile.
@@ -145,15 +141,30 @@ pub(crate) async fn heads(
     }
 }
 
-/// All pages of a reading; from the beginning again if the user was erased between two. And whether there was any row.
+/// What stands in the place of the mark.
+async fn stance(
+    sessions: &Sessions,
+    subject: &Subject,
+    level: Level,
+    deadline: Instant,
+) -> Result<Stance, Failure> {
+    let ready = Ready { statement: Statement::ReadMark, values: user(subject) };
+    let (answer, _) = sessions.run(&Request::page(&ready, level, &PagingState::start()), deadline).await?;
+    let answer = answer.into_rows_result().map_err(odd)?;
+    let mark = answer.maybe_first_row::<MarkRow<'_>>().map_err(odd)?.unwrap_or_default();
+    Ok(Stance::of(mark.epoch, mark.epoch_until))
+}
+
+/// All pages of a reading; from the beginning again if the user was erased meanwhile. And whether there was any row.
 async fn pages(
     sessions: &Sessions,
+    subject: &Subject,
     ready: &Ready<'_>,
     level: Level,
     now: UnixMillis,
     deadline: Instant,
 ) -> Result<(Found, bool), Failure> {
-    let (mut found, mut had_rows) = (Found::default(), false);
+    let (mut found, mut had_rows, mut is_first) = (Found::default(), false, true);
     let mut state = PagingState::start();
     loop {
         let (answer, next) = sessions.run(&Request::page(ready, level, &state), deadline).await?;
@@ -170,12 +181,16 @@ async fn pages(
             let revision = row.revision.map(str::to_owned);
             found.rows.push(FoundRow { key, is_key, revision, expiry: row.expiry, slot });
         }
-        if is_another {
-            (found, had_rows, state) = (Found::default(), false, PagingState::start());
-            continue;
+        if next.is_none() && !is_first && !is_another {
+            // A page may be empty because the user was erased, and an empty one has no mark.
+            is_another = stance(sessions, subject, level, deadline).await? != found.stance;
         }
         match next {
-            Some(next) => state = next,
+            _ if is_another => {
+                (found, had_rows, is_first) = (Found::default(), false, true);
+                state = PagingState::start();
+            }
+            Some(next) => (state, is_first) = (next, false),
             None => return Ok((found, had_rows)),
         }
     }

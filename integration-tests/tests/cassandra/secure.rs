@@ -73,7 +73,6 @@ async fn a_login_that_is_wrong_and_a_right_that_is_missing_are_denied_at_once() 
     assert!(findings.iter().all(|finding| finding.name != "rights-missing"), "{findings:?}");
 
     // Who may not make a schema is told so, and who finds none too.
-    let elsewhere = with_login(&node, "app:s3cret");
     let once = "1".parse().unwrap();
     let other = Config::from_url(&node.url("elsewhere").replacen("://", "://app:s3cret@", 1)).unwrap();
     let error = CassandraStore::apply_schema(&other, &once, call()).await.unwrap_err();
@@ -85,7 +84,6 @@ async fn a_login_that_is_wrong_and_a_right_that_is_missing_are_denied_at_once() 
     assert_eq!(store.ping(call()).await.unwrap_err().kind(), ErrorKind::Denied);
     session.query_unpaged("ALTER ROLE app WITH PASSWORD = 'later'", ()).await.unwrap();
     store.ping(call()).await.unwrap();
-    drop(elsewhere);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -164,6 +164,29 @@ async fn a_thousand_changes_are_one_batch_and_meet_an_erasure_together() {
     assert!(store.load(call(), &subject).await.unwrap().is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_of_many_pages_is_read_whole_or_erased() {
+    let Some(node) = shared_node() else { return };
+    let store = store(node.url());
+    for round in 0..20 {
+        let subject = user(&round.to_string());
+        let changes = (0..300).map(|i| Change::Insert(key(&i.to_string()), entry("v"))).collect();
+        let write = Write::new(subject.clone(), EpochCheck::Is(None), changes).unwrap();
+        assert!(store.write_one(call(), write).await.iter().all(Result::is_ok));
+        let (reading, read) = (store.clone(), subject.clone());
+        let reader = tokio::spawn(async move {
+            let mut sizes = Vec::new();
+            while sizes.last() != Some(&0) {
+                sizes.push(reading.load(call(), &read).await.unwrap().len());
+            }
+            sizes
+        });
+        assert!(store.erase_one(call(), Erase::new(subject.clone(), SystemClock.now())).await.unwrap());
+        let sizes = reader.await.unwrap();
+        assert!(sizes.iter().all(|size| [0, 300].contains(size)), "whole or gone: {sizes:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_closed_store_is_closed_on_clones_too() {
     let Some(node) = shared_node() else { return };
