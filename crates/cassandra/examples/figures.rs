@@ -90,7 +90,7 @@ async fn our(what: &'static str, store: CassandraStore, subject: Subject) {
     let entry = || Entry::new(Value::new(VALUE).unwrap(), Expiry::Never);
     match what {
         "insert" => {
-            drop(store.insert(within(), &subject, EpochCheck::Is(None), key("a"), entry()).await.unwrap())
+            drop(store.insert(within(), &subject, EpochCheck::Is(None), key("a"), entry()).await.unwrap());
         }
         "put" => drop(store.put(within(), &subject, key("a"), entry()).await.unwrap()),
         "load of 5" => drop(store.load(within(), &subject).await.unwrap()),
