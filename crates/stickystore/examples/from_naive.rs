@@ -11,6 +11,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 use stickystore::Sticky;
+use stickystore::services::optimizely::RECEIPT_KEY;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -77,7 +78,7 @@ fn two_decide(
 fn decisions(profile: &str) -> Outcome<BTreeMap<String, String>> {
     let profile: Value = serde_json::from_str(profile)?;
     let map = profile["experiment_bucket_map"].as_object().ok_or("a profile has a bucket map")?;
-    let entries = map.iter().filter(|(experiment, _)| !experiment.starts_with('$'));
+    let entries = map.iter().filter(|(experiment, _)| experiment.as_str() != RECEIPT_KEY);
     let text = |entry: &Value| entry["variation_id"].as_str().unwrap_or_default().to_owned();
     Ok(entries.map(|(experiment, entry)| (experiment.clone(), text(entry))).collect())
 }
