@@ -14,15 +14,36 @@ pub(crate) struct Need {
     pub(crate) install: &'static [&'static [&'static str]],
 }
 
-/// Everything that tests need: the servers of the stores, from the distribution's packages.
-pub(crate) const NEEDS: &[Need] = &[Need {
-    name: "redis-server",
-    probe: &["redis-server", "--version"],
-    install: &[
-        &["apt-get", "update"],
-        &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
-    ],
-}];
+/// Everything that tests need: the servers of the stores, and the toolchains of the SDKs that decide through them, from the
+/// distribution's packages.
+pub(crate) const NEEDS: &[Need] = &[
+    Need {
+        name: "redis-server",
+        probe: &["redis-server", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
+        ],
+    },
+    Need {
+        name: "python3-venv",
+        // Whole only with what puts pip into a venv, which is a package of its own.
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "python3", "python3-venv"],
+        ],
+    },
+    Need {
+        name: "npm",
+        // A script of node's: it answers where both are there.
+        probe: &["npm", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "nodejs", "npm"],
+        ],
+    },
+];
 
 /// Sees that everything is there; brings what is missing if that is asked for.
 pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
