@@ -18,8 +18,8 @@ pub(crate) struct Need {
     pub(crate) install: &'static [&'static [&'static str]],
 }
 
-/// Everything that tests need: the servers of the stores, from the distribution's packages, or from a registry into the
-/// folder of downloads, where each file has its checksum.
+/// Everything that tests need: the servers of the stores, and the toolchains of the SDKs that decide through them. From the
+/// distribution's packages, or from a registry into the folder of downloads, where each file has its checksum.
 pub(crate) const NEEDS: &[Need] = &[
     Need {
         name: "redis-server",
@@ -53,6 +53,24 @@ pub(crate) const NEEDS: &[Need] = &[
                 "-DoutputDirectory={cache}/cassandra-5.0.5",
             ],
             CASSANDRA_IS_WHOLE,
+        ],
+    },
+    Need {
+        name: "python3-venv",
+        // Whole only with what puts pip into a venv, which is a package of its own.
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "python3", "python3-venv"],
+        ],
+    },
+    Need {
+        name: "npm",
+        // A script of node's: it answers where both are there.
+        probe: &["npm", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "nodejs", "npm"],
         ],
     },
 ];
