@@ -8,3 +8,4 @@ mod failure;
 mod script;
 mod server_side;
 mod tls;
+mod wire_faults;
