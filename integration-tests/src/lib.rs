@@ -12,6 +12,7 @@
 
 pub mod meddler;
 pub mod proxy;
+pub mod racing;
 pub mod resp;
 pub mod server;
 pub mod waiting;

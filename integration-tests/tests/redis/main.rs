@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod diagnose;
 mod failure;
+mod processes;
 mod script;
 mod server_side;
 mod tls;

@@ -3,6 +3,11 @@
 //!
 //! A broken store is the real one on a real server, with a proxy between them that speaks the protocol. Those without a
 //! wire are in the conformance crate.
+#![expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test asserts, and a fault knows the commands of the store"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

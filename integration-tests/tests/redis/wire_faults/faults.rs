@@ -168,7 +168,7 @@ impl Fault for LineBreaks {
             for word in command.iter_mut().skip(3) {
                 if let Some(end) = word.windows(2).position(|bytes| bytes == b"\r\n") {
                     let rest = word.split_off(end);
-                    injected.extend(rest.split(|byte| byte.is_ascii_control()).map(<[u8]>::to_vec));
+                    injected.extend(rest.split(u8::is_ascii_control).map(<[u8]>::to_vec));
                 }
             }
         }
