@@ -1,4 +1,4 @@
-//! What the store costs beside bare redb, in the same run: `cargo run --release -p stickystore-embedded --example figures`.
+//! What the store costs beside bare redb, in the same run: `cargo run --release -p stickystore-embedded --example embedded_figures`.
 //!
 //! One caller, then 64 threads. Each figure is the median time of a call in microseconds, ours and redb's, and how ours
 //! compares. A load of five entries stands beside a range over one table in a read transaction; an insert beside a write

@@ -1,5 +1,5 @@
 //! What the store costs beside the bare driver, in the same run: `STICKYSTORE_REDIS_URL=.. cargo run --release -p
-//! stickystore-redis --example figures`.
+//! stickystore-redis --example redis_figures`.
 //!
 //! One caller, then 64. Each figure is the median time of a call in microseconds, ours and the driver's, and how ours
 //! compares. A load of five entries stands beside a bare HGETALL, which judges neither expiry nor marks; an insert beside a
