@@ -16,7 +16,7 @@ use stickystore_core::{
 };
 
 use crate::config::Config;
-use crate::connection::{Connector, Lane};
+use crate::connection::{self, Connector, Lane};
 use crate::diagnose;
 use crate::error::{self, SCHEME, at};
 use crate::layout::{self, Field, MARK_FIELD};
@@ -75,8 +75,8 @@ impl RedisStore {
             info,
             wait: config.wait,
             grace: config.grace,
-            singles: Lane::new(connector.clone()),
-            batches: Lane::new(connector),
+            singles: Lane::new(connector.clone(), config.connect_timeout),
+            batches: Lane::new(connector, config.connect_timeout),
             closed: AtomicBool::new(false),
             process: std::process::id(),
         })))
@@ -142,7 +142,7 @@ impl RedisStore {
     ) -> Result<Value> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command.clone());
-        let mut answers = lane.send(&pipeline, deadline).await?.into_iter();
+        let mut answers = connection::send(lane, &pipeline, deadline).await?.into_iter();
         match (answers.next(), answers.next()) {
             (Some(Value::ServerError(error)), None) => Err(error::refused(&error)),
             (Some(answer), None) => Ok(answer),
@@ -368,7 +368,7 @@ async fn send(
     if let Some(failed) = failed {
         return vec![Err(failed.clone().with_effect(Effect::NotApplied)); pipeline.len()];
     }
-    let error = match lane.send(pipeline, deadline).await {
+    let error = match connection::send(lane, pipeline, deadline).await {
         Ok(answers) if answers.len() == pipeline.len() => return answers.into_iter().map(Ok).collect(),
         Ok(_) => error::odd_answer(),
         Err(error) => error,
