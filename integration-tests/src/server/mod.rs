@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+pub mod memcached;
 pub mod redis;
 
 /// Names the servers that have to be there, separated by commas.

@@ -1,0 +1,4 @@
+//! The Memcached store on a real server.
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
+
+mod conformance;
