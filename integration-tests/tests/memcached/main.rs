@@ -1,4 +1,7 @@
 //! The Memcached store on a real server.
 #![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
+mod bench;
 mod conformance;
+mod failure;
+mod server_side;

@@ -154,13 +154,13 @@ fn the_clock_that_is_behind_counts() {
 
 #[test]
 fn over_thirty_days_it_is_a_date_by_the_servers_clock() {
-    let lasts = |days: u64, server| lasts(&item(&[("a", NOW + days * DAY)]), times(server));
+    let in_days = |days: u64, server| lasts(&item(&[("a", NOW + days * DAY)]), times(server));
     let (date, day) = (u32::try_from(NOW / 1_000).unwrap(), 86_400);
-    assert_eq!(lasts(29, Some(NOW)), 29 * day + 61);
-    assert_eq!(lasts(30, Some(NOW)), date + 30 * day + 62);
-    assert_eq!(lasts(400, Some(NOW + 5_000)), date + 5 + 400 * day + 62);
-    assert_eq!(lasts(400, None), FOR_EVER, "whose clock it would be is not known");
-    assert_eq!(lasts(36_500, Some(NOW)), FOR_EVER, "past the server's last date");
+    assert_eq!(in_days(29, Some(NOW)), 29 * day + 61);
+    assert_eq!(in_days(30, Some(NOW)), date + 30 * day + 62);
+    assert_eq!(in_days(400, Some(NOW + 5_000)), date + 5 + 400 * day + 62);
+    assert_eq!(in_days(400, None), FOR_EVER, "whose clock it would be is not known");
+    assert_eq!(in_days(36_500, Some(NOW)), FOR_EVER, "past the server's last date");
     let last = item(&[("a", UnixMillis::MAX.get())]);
     assert_eq!(lasts(&last, times(Some(1))), FOR_EVER);
 }
