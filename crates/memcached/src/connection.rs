@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, BytesMut};
 use stickystore_core::{Result, UnixMillis};
@@ -13,6 +13,7 @@ use stickystore_transport::{Connect, Stream, Target};
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tokio::time::timeout_at;
 
 use crate::config::{Config, Login};
 use crate::error;
@@ -42,13 +43,26 @@ const READ: usize = 16 << 10;
 pub(crate) struct Connector {
     target: Target,
     login: Option<Login>,
+    /// How long the server may take until it knows us and has said what it is.
+    patience: Duration,
 }
 
 impl Connector {
     /// One for each server, in their order.
     pub(crate) fn all(config: &Config) -> Result<Vec<Self>> {
         let targets = Target::all(&config.addresses(), &config.tls)?;
-        Ok(targets.into_iter().map(|target| Self { target, login: config.login.clone() }).collect())
+        // Less than an attempt to connect, so that the reason for its end is told.
+        let patience = config.connect_timeout.mul_f64(0.9);
+        let one = |target| Self { target, login: config.login.clone(), patience };
+        Ok(targets.into_iter().map(one).collect())
+    }
+
+    async fn set_up(&self, link: &Link) -> Result<Greeting> {
+        if let Some(login) = &self.login {
+            let command = Command::Login { user: &login.user, password: login.password.reveal() };
+            link.one(&command).await.and_then(done)?;
+        }
+        Greeting::ask(link).await
     }
 }
 
@@ -57,12 +71,10 @@ impl Connect for Connector {
 
     async fn connect(&self) -> Result<Link> {
         let dialect = self.login.as_ref().map_or(Dialect::Meta, |login| login.dialect);
+        let until = tokio::time::Instant::now() + self.patience;
         let mut link = Link::over(self.target.connect().await?, dialect);
-        if let Some(login) = &self.login {
-            let command = Command::Login { user: &login.user, password: login.password.reveal() };
-            link.one(&command).await.and_then(done).map_err(error::setting_up)?;
-        }
-        link.greeting = Greeting::ask(&link).await.map_err(error::setting_up)?;
+        let greeting = timeout_at(until, self.set_up(&link)).await;
+        link.greeting = greeting.unwrap_or_else(|_| Err(error::ended(None))).map_err(error::setting_up)?;
         Ok(link)
     }
 }

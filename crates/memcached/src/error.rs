@@ -43,14 +43,14 @@ pub(crate) fn odd_answer() -> Error {
     Error::new(ErrorKind::Unexpected, "the server gave an answer of another kind")
 }
 
-/// The server ended the connection while it was set up: nothing of a caller's was sent.
+/// The connection was not set up: nothing of a caller's was sent.
 pub(crate) fn setting_up(error: Error) -> Error {
     let error = error.with_effect(Effect::NotApplied);
     if error.kind() != ErrorKind::Unavailable {
         return error;
     }
-    let context = "the server ended the connection before it was set up: it may want TLS, or a login (one with SASL \
-                   wants the option auth=sasl)";
+    let context = "the server ended the connection, or said nothing, before it was set up: it may want TLS, or a login \
+                   (one with SASL wants the option auth=sasl)";
     Error::new(ErrorKind::Unavailable, context).with_effect(Effect::NotApplied).with_source(error)
 }
 

@@ -4,4 +4,5 @@
 mod bench;
 mod conformance;
 mod failure;
+mod logins;
 mod server_side;
