@@ -15,3 +15,11 @@ ci:
 # Which conformance case catches which broken store.
 kill-matrix:
     cargo xtask kill-matrix
+
+# The servers of the stores in containers of docker or podman.
+up:
+    cargo xtask up
+
+# Takes them down.
+down:
+    cargo xtask down

@@ -1,5 +1,5 @@
-//! What the integration tests share: stores that really wait, servers on demand, a proxy that misbehaves. The tests are
-//! in `tests`.
+//! What the integration tests share: stores that really wait, servers on demand, proxies that misbehave. The tests are in
+//! `tests`.
 //!
 //! It also compiles the README's examples.
 
@@ -11,7 +11,10 @@
 )]
 
 pub mod authority;
+pub mod meddler;
 pub mod proxy;
+pub mod racing;
+pub mod resp;
 pub mod server;
 pub mod waiting;
 

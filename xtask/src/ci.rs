@@ -3,17 +3,17 @@
 use std::process::Command;
 
 use crate::shell::{answers, cargo, root, step};
-use crate::{Stop, test};
+use crate::{Stop, containers, test};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Leave out the tests, where `cargo xtask test` has just run them.
+    /// Leave out the tests that `cargo xtask test` has just run; those on containers run all the same.
     #[arg(long)]
     no_test: bool,
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 9] = [
+const FEATURE_SETS: [(&str, &[&str]); 10] = [
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
@@ -23,6 +23,7 @@ const FEATURE_SETS: [(&str, &[&str]); 9] = [
     ("facade without features", &["--package", "stickystore", "--all-targets", "--no-default-features"]),
     ("facade with `embedded`", &["--package", "stickystore", "--all-targets", "--features", "embedded"]),
     ("facade with `redis`", &["--package", "stickystore", "--all-targets", "--features", "redis"]),
+    ("facade with `growthbook`", &["--package", "stickystore", "--all-targets", "--features", "growthbook"]),
     ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
 
@@ -39,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     } else {
         test::run_tests()?;
     }
+    containers::in_ci()?;
     deny()
 }
 

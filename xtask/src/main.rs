@@ -2,11 +2,13 @@
 //!
 //! Exit codes: 0 good; 1 something failed; 2 wrong arguments; 3 something that the tests need is missing.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod ci;
+mod containers;
 mod kill_matrix;
 mod needs;
 mod shell;
@@ -28,6 +30,10 @@ enum Verb {
     Ci(ci::Options),
     /// Runs the conformance suite on the broken stores: which case catches which.
     KillMatrix(kill_matrix::Options),
+    /// Brings the servers of `docker-compose.yml` up, and says where they are.
+    Up(containers::Options),
+    /// Takes them down.
+    Down,
 }
 
 /// Why a command ends without success.
@@ -39,21 +45,28 @@ pub(crate) enum Stop {
     Missing(String),
 }
 
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(what) => write!(f, "failed: {what}"),
+            Self::Missing(what) => f.write_str(what),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Test(options) => test::run(&options),
         Verb::Ci(options) => ci::run(&options),
         Verb::KillMatrix(options) => kill_matrix::run(&options),
+        Verb::Up(options) => containers::up(&options),
+        Verb::Down => containers::down(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Stop::Failed(what)) => {
-            eprintln!("\nfailed: {what}");
-            ExitCode::from(1)
-        }
-        Err(Stop::Missing(what)) => {
-            eprintln!("{what}");
-            ExitCode::from(3)
+        Err(stop) => {
+            eprintln!("\n{stop}");
+            ExitCode::from(if matches!(stop, Stop::Missing(_)) { 3 } else { 1 })
         }
     }
 }

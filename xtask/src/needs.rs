@@ -3,26 +3,87 @@
 use std::process::Command;
 
 use crate::Stop;
-use crate::shell::{answers, step};
+use crate::shell::{answers, root, step};
+
+#[expect(unreachable_pub, reason = "the file is the tests', whose crate makes it public")]
+#[path = "../../integration-tests/src/server/cache.rs"]
+mod cache;
 
 /// Something that tests need.
 pub(crate) struct Need {
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Answers with success if it is there.
-    probe: &'static [&'static str],
-    /// Brings it, each a command of its own.
-    install: &'static [&'static [&'static str]],
+    pub(crate) probe: &'static [&'static str],
+    /// Brings it, each a command of its own. `{cache}` is the folder of downloads, `{root}` the workspace.
+    pub(crate) install: &'static [&'static [&'static str]],
 }
 
-/// Everything that tests need: the servers of the stores, from the distribution's packages.
-pub(crate) const NEEDS: &[Need] = &[Need {
-    name: "redis-server",
-    probe: &["redis-server", "--version"],
-    install: &[
-        &["apt-get", "update"],
-        &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
-    ],
-}];
+/// Everything that tests need: the servers of the stores, and the toolchains of the SDKs that decide through them. From the
+/// distribution's packages, or from a registry into the folder of downloads, where each file has its checksum.
+pub(crate) const NEEDS: &[Need] = &[
+    Need {
+        name: "redis-server",
+        probe: &["redis-server", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
+        ],
+    },
+    Need {
+        name: "java",
+        probe: &["java", "-version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "openjdk-17-jre-headless"],
+        ],
+    },
+    Need {
+        name: "cassandra",
+        probe: CASSANDRA_IS_WHOLE,
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "maven"],
+            &[
+                "mvn",
+                "--quiet",
+                "--batch-mode",
+                "--file",
+                "{root}/integration-tests/servers/cassandra/pom.xml",
+                "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies",
+                "-DoutputDirectory={cache}/cassandra-5.0.5",
+            ],
+            CASSANDRA_IS_WHOLE,
+        ],
+    },
+    Need {
+        name: "python3-venv",
+        // Whole only with what puts pip into a venv, which is a package of its own.
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "python3", "python3-venv"],
+        ],
+    },
+    Need {
+        name: "npm",
+        // A script of node's: it answers where both are there.
+        probe: &["npm", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "nodejs", "npm"],
+        ],
+    },
+];
+
+/// Every jar is the one that was pinned.
+const CASSANDRA_IS_WHOLE: &[&str] = &[
+    "env",
+    "--chdir={cache}/cassandra-5.0.5",
+    "sha256sum",
+    "--check",
+    "--quiet",
+    "{root}/integration-tests/servers/cassandra/jars.sha256",
+];
 
 /// Sees that everything is there; brings what is missing if that is asked for.
 pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
@@ -36,7 +97,7 @@ pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
     }
     if !install {
         let lines = missing.iter().map(|need| {
-            let how: Vec<_> = need.install.iter().map(|words| words.join(" ")).collect();
+            let how: Vec<_> = need.install.iter().map(|words| placed(&words.join(" "))).collect();
             format!("missing: {}; `cargo xtask test --install` brings it by: {}", need.name, how.join(" && "))
         });
         return Err(Stop::Missing(lines.collect::<Vec<_>>().join("\n")));
@@ -54,12 +115,23 @@ fn command(words: &[&str]) -> Option<Command> {
     let (program, arguments) = words.split_first()?;
     let mut command =
         if *program == "apt-get" && !is_root() { Command::new("sudo") } else { Command::new("env") };
-    command.env("DEBIAN_FRONTEND", "noninteractive").arg(program).args(arguments);
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .arg(program)
+        .args(arguments.iter().map(|word| placed(word)));
     Some(command)
 }
 
+/// A word of a command, with the folders that it names.
+pub(crate) fn placed(word: &str) -> String {
+    let places = [("{cache}", cache::folder()), ("{root}", root().to_owned())];
+    places
+        .iter()
+        .fold(word.to_owned(), |word, (name, place)| word.replace(name, &place.display().to_string()))
+}
+
 /// Whether packages can be installed without asking for more rights.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }

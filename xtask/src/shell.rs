@@ -1,5 +1,7 @@
 //! Running the tools that a command is made of: named, timed, in the workspace's root.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -32,6 +34,18 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<(), Stop> {
     let status = command.status().map_err(|error| Stop::Failed(format!("{name}: {error}")))?;
     println!("== {name}: {:.1} s", start.elapsed().as_secs_f64());
     if status.success() { Ok(()) } else { Err(Stop::Failed(name.to_owned())) }
+}
+
+/// Runs a step of many words, which are shown only if it fails.
+pub(crate) fn step_into(log: &Path, name: &str, command: &mut Command) -> Result<(), Stop> {
+    let io = |error: io::Error| Stop::Failed(format!("{}: {error}", log.display()));
+    let file = File::create(log).map_err(io)?;
+    command.stdout(file.try_clone().map_err(io)?).stderr(file);
+    let done = step(name, command);
+    if done.is_err() {
+        println!("{}", String::from_utf8_lossy(&fs::read(log).map_err(io)?));
+    }
+    done
 }
 
 /// Whether a tool is there and answers.

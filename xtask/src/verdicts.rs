@@ -73,6 +73,27 @@ impl Verdicts {
             failed => Err(Stop::Failed(format!("{failed} conformance cases"))),
         }
     }
+
+    /// Good only if this store had every case of the suite through both APIs, and exactly these were skipped.
+    pub(crate) fn judge_whole(&self, backend: &str, cases: usize, skips: &[&str]) -> Result<(), Stop> {
+        let declared: BTreeSet<_> = skips.iter().copied().collect();
+        for api in ["async", "blocking"] {
+            let Some(run) = self.runs.iter().find(|run| run.backend == backend && run.api == api) else {
+                return Err(Stop::Failed(format!("no conformance test of {backend} ({api}) has run")));
+            };
+            let Run { passed, skipped, .. } = run;
+            let seen: BTreeSet<_> = run.skips.iter().map(|skip| skip.case.as_str()).collect();
+            if seen != declared {
+                let seen = format!("{backend} ({api}) skips {seen:?}, and declares {declared:?}");
+                return Err(Stop::Failed(seen));
+            }
+            if passed + skipped != cases {
+                let seen = format!("{passed} passed, {skipped} skipped of {cases} conformance cases");
+                return Err(Stop::Failed(format!("{backend} ({api}): {seen}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Run {
@@ -147,6 +168,38 @@ mod tests {
         assert!(read("").judge().is_err());
         assert!(read(LINES).judge().is_err());
         assert_eq!(read(LINES.lines().next().unwrap()).judge(), Ok(()));
+    }
+
+    /// A verdict on the case `g::<name>` through both APIs.
+    fn both(name: &str, verdict: &str) -> String {
+        let line = |api: &str| {
+            format!(
+                r#"{{"backend":"redis","api":"{api}","group":"g","name":"{name}","verdict":"{verdict}"}}"#
+            )
+        };
+        line("async") + "\n" + &line("blocking") + "\n"
+    }
+
+    #[test]
+    fn a_whole_run_has_every_case_through_both_apis() {
+        let run = both("a", "passed") + &both("b", "passed");
+        assert_eq!(read(&run).judge_whole("redis", 2, &[]), Ok(()));
+        let some = "redis (async): 2 passed, 0 skipped of 3 conformance cases";
+        assert_eq!(read(&run).judge_whole("redis", 3, &[]), Err(Stop::Failed(some.to_owned())));
+        let none = Err(Stop::Failed("no conformance test of memcached (async) has run".to_owned()));
+        assert_eq!(read(&run).judge_whole("memcached", 2, &[]), none);
+        let one_api: String =
+            run.lines().filter(|line| line.contains("async")).map(|line| line.to_owned() + "\n").collect();
+        let none = Err(Stop::Failed("no conformance test of redis (blocking) has run".to_owned()));
+        assert_eq!(read(&one_api).judge_whole("redis", 2, &[]), none);
+    }
+
+    #[test]
+    fn a_whole_run_skips_what_is_declared_and_nothing_else() {
+        let run = both("a", "passed") + &both("b", "skipped");
+        assert_eq!(read(&run).judge_whole("redis", 2, &["g::b"]), Ok(()));
+        assert!(read(&run).judge_whole("redis", 2, &[]).is_err());
+        assert!(read(&run).judge_whole("redis", 2, &["g::a", "g::b"]).is_err());
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! Every decision is made as an SDK makes it, through the shipped `lookup` and `save` in the SDK's JSON.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use stickystore::{Registry, Sticky};
-use stickystore_core::Store;
+use stickystore_core::{Store, StoreExt as _};
 use stickystore_services::optimizely::{UserProfile, UserProfileService};
 
 use crate::answer::{Answer, Wrong, say};
@@ -30,10 +31,10 @@ pub(crate) struct Options {
     /// How many users there are
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     users: u32,
-    /// The file that the assignments are kept in; what the last demo left there goes
-    /// [default: stickystore-demo.redb in the folder for temporary files]
+    /// The file that the assignments are kept in, which must not be there yet [default: stickystore-demo.redb in the folder
+    /// for temporary files; what the last demo left there goes]
     #[arg(long, value_name = "FILE")]
-    file: Option<std::path::PathBuf>,
+    file: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -62,10 +63,16 @@ struct Figures {
 }
 
 pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
-    let default = std::env::temp_dir().join("stickystore-demo.redb");
-    let file = options.file.as_ref().unwrap_or(&default);
+    let file = match &options.file {
+        Some(file) if file.exists() => {
+            let what = format!("{}: is there already, and the demo begins with a new file", file.display());
+            return Err(Wrong(what).into());
+        }
+        Some(file) => file.clone(),
+        None => default_file()?,
+    };
     let url = format!("embedded:{}", file.display());
-    let sticky = start_anew(file, &url)?;
+    let sticky = open(&url)?;
     let figures = measure(&sticky, options.users)?;
     let found = if options.json { serde_json::to_string(&figures)? + "\n" } else { in_words(&figures, &url) };
     say(&found)?;
@@ -73,26 +80,25 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
     Ok(kept.into())
 }
 
-/// The demo's own file, without what an earlier demo left. A file of anything else stays, and is an error.
-fn start_anew(file: &std::path::Path, url: &str) -> Result<Sticky, Box<dyn Error>> {
-    let open = || Registry::new().open(&format!("{url}?{OPTIONS}"));
-    if !file.exists() {
-        return Ok(open()?);
+fn open(url: &str) -> stickystore::Result<Sticky> {
+    Registry::new().open(&format!("{url}?{OPTIONS}"))
+}
+
+/// The demo's own file, without what the last demo left. A file of anything else stays, and is an error.
+fn default_file() -> Result<PathBuf, Box<dyn Error>> {
+    let file = std::env::temp_dir().join("stickystore-demo.redb");
+    if file.exists() {
+        let last = open(&format!("embedded:{}", file.display()))?;
+        let (call, namespace) = (last.settings().call(), last.settings().namespace().clone());
+        if last.store().scan_users(call, &namespace, None, 1)?.users.is_empty() {
+            let what = format!("{}: no demo has left this file; give another with --file", file.display());
+            return Err(Wrong(what).into());
+        }
+        last.close()?;
+        drop(last);
+        std::fs::remove_file(&file)?;
     }
-    let sticky = open()?;
-    let demo = sticky.settings().namespace().clone();
-    let page = |namespace| {
-        let scan = sticky.store().scan().ok_or_else(|| Wrong("the store cannot be listed".to_owned()))?;
-        Ok::<_, Box<dyn Error>>(scan.scan_page(sticky.settings().call(), &namespace, None, 1)?)
-    };
-    if page(demo)?.users.is_empty() {
-        let what = format!("{}: no demo has left this file; give another with --file", file.display());
-        return Err(Wrong(what).into());
-    }
-    sticky.close()?;
-    drop(sticky);
-    std::fs::remove_file(file)?;
-    Ok(open()?)
+    Ok(file)
 }
 
 fn measure(sticky: &Sticky, users: u32) -> Result<Figures, Box<dyn Error>> {

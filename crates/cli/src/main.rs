@@ -13,11 +13,16 @@ mod demo;
 mod doctor;
 mod entries;
 mod failing;
+mod import;
+mod noted;
 mod opening;
 mod optimizely;
 mod progress;
 mod recording;
 mod replay;
+#[cfg(feature = "cassandra")]
+mod schema;
+mod vwo;
 
 use answer::{Answer, EXIT_CODES, say};
 
@@ -39,6 +44,10 @@ enum Verb {
     Lookup(optimizely::LookupOptions),
     /// Save a profile as Optimizely's SDKs send it, and print what became of each entry
     Save(optimizely::SaveOptions),
+    /// Print a user's record of a campaign as VWO's SDKs get it
+    Get(vwo::GetOptions),
+    /// Set a record as VWO's SDKs do, and print what became of it
+    Set(vwo::SetOptions),
     /// Put a value in the place of whatever a user has
     Put(entries::PutOptions),
     /// Take away what a user has under one key
@@ -51,8 +60,13 @@ enum Verb {
     Doctor(doctor::Options),
     /// Run the conformance suite on a store, in namespaces of its own
     Conformance(conformance::Options),
+    /// Bring assignments from the layouts that people have today; what stands in the store stays
+    Import(import::Options),
     /// Send the recorded traffic of a real SDK through the service, and compare the answers
     Replay(replay::Options),
+    /// Print what makes a Cassandra cluster's keyspace and table, or make them
+    #[cfg(feature = "cassandra")]
+    Schema(schema::Options),
     /// Print a shell's completions of this command
     Completions(completions::Options),
 }
@@ -66,13 +80,18 @@ fn main() -> ExitCode {
         Verb::Assign(options) => entries::assign(&options),
         Verb::Lookup(options) => optimizely::lookup(&options),
         Verb::Save(options) => optimizely::save(&options),
+        Verb::Get(options) => vwo::get(&options),
+        Verb::Set(options) => vwo::set(&options),
         Verb::Put(options) => entries::put(&options),
         Verb::Remove(options) => entries::remove(&options),
         Verb::Erase(options) => entries::erase(&options),
         Verb::Export(options) => entries::export(&options),
         Verb::Doctor(options) => doctor::run(&options),
         Verb::Conformance(options) => conformance::run(&options),
+        Verb::Import(options) => import::run(&options),
         Verb::Replay(options) => replay::run(&options),
+        #[cfg(feature = "cassandra")]
+        Verb::Schema(options) => schema::run(&options),
         Verb::Completions(options) => completions::run(&options),
     })
 }

@@ -41,6 +41,12 @@ impl StoreOptions {
     }
 }
 
+/// This store, in this namespace unless its URL names one.
+pub(crate) fn in_namespace(store: &str, namespace: &str) -> StoreOptions {
+    let namespace = (!has(store, "namespace")).then(|| namespace.to_owned());
+    StoreOptions { store: store.to_owned(), namespace }
+}
+
 fn has(url: &str, option: &str) -> bool {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     query.split('&').any(|given| given.split('=').next() == Some(option))

@@ -75,6 +75,7 @@ fn in_words(saved: &Saved) -> String {
     match saved {
         Saved::Inserted => "inserted".to_owned(),
         Saved::Unchanged => "unchanged".to_owned(),
+        Saved::Added => "added to what stands there".to_owned(),
         Saved::Replaced { old } => format!("replaced {}", one_line(old.as_str())),
         Saved::Kept { why, winner: Some(winner) } => {
             format!("kept {} ({})", one_line(winner.as_str()), why.as_str())

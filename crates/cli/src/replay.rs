@@ -1,25 +1,29 @@
 //! `replay`: the recorded traffic of a real SDK through the service, each answer compared with the recording.
 //!
-//! The SDKs send back what they were handed, receipt included; a recording was made without receipts. So each save is
-//! given the receipt of that user's last answered lookup in the scenario; a lookup that failed leaves none.
-//!
-//! After each save, what is stored is compared with what the recording's own store had then: it overwrote the whole
-//! profile. Where that lost data, or where nothing proves the save, ours differs, and has to be listed as expected.
+//! The recording's own store overwrote what it had. Where that lost data, or where nothing proves what a save changes,
+//! ours differs, and has to be listed as expected. What is compared, and what proves a read, each SDK's module says.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use stickystore_core::Namespace;
-use stickystore_core::memory::MemoryStore;
-use stickystore_services::optimizely::{RECEIPT_KEY, UserProfileService};
-use stickystore_services::{Receipts, Settings};
+use serde::Serialize;
+use stickystore_core::{Namespace, Revision, Store};
+use stickystore_services::Settings;
 
 use crate::failing::Failing;
+use crate::noted::{Noted, Users};
+use crate::opening;
 use crate::recording::{Recorded, Recording, Unusable};
 use crate::{Answer, PATIENCE, say};
+
+mod difference;
+mod optimizely;
+mod vwo;
+
+use difference::{Difference, Reason};
+use optimizely::Optimizely;
+use vwo::Vwo;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -29,35 +33,19 @@ pub(crate) struct Options {
     /// none with --no-proof].
     #[arg(long, value_name = "FILE")]
     expected: Option<PathBuf>,
-    /// Send the saves bare, without receipts: none proves what its caller read.
+    /// Send the saves bare: none proves what its caller read.
     #[arg(long)]
     no_proof: bool,
+    /// The store to replay on; what is written there is erased at the end
+    #[arg(long, value_name = "URL", default_value = "memory:")]
+    store: String,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// A call whose outcome is not what was recorded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Difference {
-    seq: u64,
-    /// The bucket map that the recording has.
-    recorded: Value,
-    /// The one that we have.
-    ours: Value,
-    reason: Reason,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Reason {
-    /// The recording lost entries that we still have.
-    SdkLostData,
-    /// The save changed what it does not prove to have read; we kept it.
-    Unproven,
-    /// We lost entries that the recording still has: a defect, never expected.
-    OursLostData,
-}
+/// The namespace of the URL, which no call uses: each scenario has its own.
+const NAMESPACE: &str = "replay";
 
 #[derive(Serialize)]
 struct Found {
@@ -71,24 +59,25 @@ struct Found {
 
 pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
     let recording = Recording::open(&options.file)?;
-    if !recording.sdk.starts_with("optimizely") {
-        let what = format!("is of {}; replay knows recordings of Optimizely's SDKs", recording.sdk);
-        return Err(Unusable::new(&options.file, what).into());
-    }
+    let sticky = opening::in_namespace(&options.store, NAMESPACE).open()?;
+    let store = Noted::new(Arc::clone(sticky.store()), Users::default());
+    let mut sdk = sdk(&recording.sdk, Stage::new(Arc::new(store.clone()), !options.no_proof))
+        .map_err(|what| Unusable::new(&options.file, what))?;
     let expected = expected_differences(options)?;
     if recording.calls.is_empty() {
         return Err(
             Unusable::new(&options.file, "has no row of kind \"call\": there is nothing to replay").into()
         );
     }
-    let mut differences = Vec::new();
-    let mut replay = Replay::new(!options.no_proof);
-    for call in &recording.calls {
-        let difference = replay
-            .call(call)
-            .map_err(|error| Unusable::new(&options.file, format!("call {}: {error}", call.seq)))?;
-        differences.extend(difference);
+    let mut answer = |call: &Recorded| {
+        sdk.call(call).map_err(|error| Unusable::new(&options.file, format!("call {}: {error}", call.seq)))
+    };
+    let differences: Result<Vec<_>, _> = recording.calls.iter().map(&mut answer).collect();
+    let left = store.erase_all();
+    if left > 0 {
+        eprintln!("stickystore: {left} users of the replay's namespaces (replay..) could not be erased");
     }
+    let differences: Vec<_> = differences?.into_iter().flatten().collect();
     let answered_as_recorded = recording.calls.len() - differences.len();
     let (expected_differences, unexpected_differences): (Vec<_>, Vec<_>) =
         differences.into_iter().partition(|one| one.reason != Reason::OursLostData && expected.contains(one));
@@ -100,13 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
         expected_differences,
         unexpected_differences,
     };
-    let text = if options.json {
-        serde_json::to_string(&found)?
-            + "
-"
-    } else {
-        in_words(&found)
-    };
+    let text = if options.json { serde_json::to_string(&found)? + "\n" } else { in_words(&found) };
     say(&text)?;
     let good = found.unexpected_differences.is_empty() && found.missing_differences.is_empty();
     Ok(if good { Answer::Yes } else { Answer::No })
@@ -124,104 +107,43 @@ fn expected_differences(options: &Options) -> Result<Vec<Difference>, Box<dyn Er
     Ok(expected.map_err(|error| Unusable::new(file, format!("is no list of differences: {error}")))?)
 }
 
-/// A replay on its way.
-struct Replay {
-    store: Failing<MemoryStore>,
+/// A recording of one SDK on its way through its service.
+trait Sdk {
+    /// Makes one call, and compares.
+    fn call(&mut self, call: &Recorded) -> Result<Option<Difference>, Box<dyn Error>>;
+}
+
+/// Who replays the recordings of this SDK; else what is wrong.
+fn sdk(name: &str, stage: Stage) -> Result<Box<dyn Sdk>, String> {
+    if name.starts_with("optimizely") {
+        Ok(Box::new(Optimizely::new(stage)))
+    } else if name.starts_with("vwo-node") {
+        Ok(Box::new(Vwo::new(stage)))
+    } else {
+        Err(format!("is of {name}; replay knows recordings of Optimizely's SDKs and of VWO's for Node"))
+    }
+}
+
+type Stored = Failing<Arc<dyn Store>>;
+
+/// Where a recording is replayed, and how.
+struct Stage {
+    store: Stored,
     with_proof: bool,
-    /// By scenario and user: the receipt of the last answered lookup.
-    receipts: HashMap<(String, String), Value>,
-    /// By scenario and user: the bucket map in the recording's own store.
-    recorded: HashMap<(String, String), Value>,
+    /// Names this replay, so that it meets nothing of an earlier one.
+    run: Revision,
 }
 
-impl Replay {
-    fn new(with_proof: bool) -> Self {
-        let store = Failing::new(MemoryStore::new());
-        Self { store, with_proof, receipts: HashMap::new(), recorded: HashMap::new() }
+impl Stage {
+    fn new(store: Arc<dyn Store>, with_proof: bool) -> Self {
+        Self { store: Failing::new(store), with_proof, run: Revision::random() }
     }
 
-    /// Makes one call and compares it.
-    fn call(&mut self, call: &Recorded) -> Result<Option<Difference>, Box<dyn Error>> {
-        let argument = call.args.first().ok_or("it has no argument")?;
-        self.store.set_failing(call.exc.is_some());
-        let (recorded, ours) = match call.method.as_str() {
-            "lookup" => self.lookup(call, argument.as_str().ok_or("its argument is not a user id")?)?,
-            "save" => self.save(call, argument)?,
-            other => return Err(format!("its method is {other:?}, not lookup or save").into()),
-        };
-        Ok(difference(call.seq, recorded, ours))
+    /// Each scenario has a fresh namespace.
+    fn settings(&self, scenario: &str) -> Result<Settings, Box<dyn Error>> {
+        let namespace = Namespace::new(format!("replay.{}.{scenario}", self.run))?;
+        Ok(Settings::new(namespace).with_deadline(PATIENCE))
     }
-
-    fn lookup(&mut self, call: &Recorded, user: &str) -> Result<(Value, Value), Box<dyn Error>> {
-        let place = (call.scenario.clone(), user.to_owned());
-        self.receipts.remove(&place);
-        let answer = self.service(&call.scenario)?.lookup_json(user);
-        if call.exc.is_some() {
-            return match answer {
-                Err(_) => Ok((Value::Null, Value::Null)),
-                Ok(_) => Err("the store was to fail, and the lookup was answered".into()),
-            };
-        }
-        let (map, receipt) = bucket_map(serde_json::from_str(&answer?)?);
-        self.receipts.extend(receipt.filter(|_| self.with_proof).map(|receipt| (place, receipt)));
-        Ok((bucket_map(call.ret.clone()).0, map))
-    }
-
-    fn save(&mut self, call: &Recorded, profile: &Value) -> Result<(Value, Value), Box<dyn Error>> {
-        let user =
-            profile.get("user_id").and_then(Value::as_str).ok_or("it saves a profile without user_id")?;
-        let place = (call.scenario.clone(), user.to_owned());
-        let mut sent = profile.clone();
-        if let (Some(receipt), Some(map)) =
-            (self.receipts.get(&place), sent.get_mut("experiment_bucket_map").and_then(Value::as_object_mut))
-        {
-            map.insert(RECEIPT_KEY.to_owned(), receipt.clone());
-        }
-        let service = self.service(&call.scenario)?;
-        let report = service.save_json(&sent.to_string())?;
-        self.store.set_failing(false);
-        match (&call.exc, report.error()) {
-            (None, Some(error)) => return Err(error.clone().into()),
-            (None, None) => {
-                self.recorded.insert(place.clone(), bucket_map(profile.clone()).0);
-            }
-            // One that has nothing to write has nothing that can fail.
-            (Some(_), _) => {}
-        }
-        let recorded = self.recorded.get(&place).cloned().unwrap_or(Value::Null);
-        Ok((recorded, bucket_map(serde_json::from_str(&service.lookup_json(user)?)?).0))
-    }
-
-    /// The service in the scenario's own namespace.
-    fn service(&self, scenario: &str) -> Result<UserProfileService<Failing<MemoryStore>>, Box<dyn Error>> {
-        let settings =
-            Settings::new(Namespace::new(scenario)?).with_receipts(Receipts::On).with_deadline(PATIENCE);
-        Ok(UserProfileService::new(self.store.clone(), settings))
-    }
-}
-
-/// The experiments of a profile, `null` if there are none; and its receipt.
-fn bucket_map(mut profile: Value) -> (Value, Option<Value>) {
-    let map = profile.get_mut("experiment_bucket_map").map(Value::take);
-    let Some(Value::Object(mut map)) = map else { return (Value::Null, None) };
-    let receipt = map.remove(RECEIPT_KEY);
-    (if map.is_empty() { Value::Null } else { Value::Object(map) }, receipt)
-}
-
-fn difference(seq: u64, recorded: Value, ours: Value) -> Option<Difference> {
-    if recorded == ours {
-        return None;
-    }
-    let none = Map::new();
-    let (was, is) = (recorded.as_object().unwrap_or(&none), ours.as_object().unwrap_or(&none));
-    let all_there = was.iter().all(|(experiment, entry)| is.get(experiment) == Some(entry));
-    let all_known = was.keys().all(|experiment| is.contains_key(experiment));
-    let reason = match (all_there, all_known) {
-        (true, _) => Reason::SdkLostData,
-        (false, true) => Reason::Unproven,
-        (false, false) => Reason::OursLostData,
-    };
-    Some(Difference { seq, recorded, ours, reason })
 }
 
 fn in_words(found: &Found) -> String {
@@ -246,14 +168,4 @@ fn in_words(found: &Found) -> String {
         }
     }
     text
-}
-
-impl Reason {
-    fn in_words(self) -> &'static str {
-        match self {
-            Self::SdkLostData => "the recorded store lost data, ours did not",
-            Self::Unproven => "nothing proves that the save had read what it changes, so it stays",
-            Self::OursLostData => "the recorded store has data that ours lost",
-        }
-    }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 const RECORDING: &str = "optimizely-js-v5.jsonl";
+const VWO: &str = "vwo-node.jsonl";
 
 fn stickystore(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_stickystore")).env_remove("CARGO").args(arguments).output().unwrap()
@@ -22,6 +23,14 @@ fn vector(name: &str) -> String {
 
 fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Sequence numbers and reasons of the differences that are not expected.
+fn unexpected(found: &Value) -> Vec<(u64, String)> {
+    let differences = found["unexpected_differences"].as_array().unwrap().iter();
+    let found =
+        differences.map(|one| (one["seq"].as_u64().unwrap(), one["reason"].as_str().unwrap().to_owned()));
+    found.collect()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -88,16 +97,34 @@ fn the_demo_flips_about_as_many_as_theory_says_without_a_store_and_none_with_it(
 #[test]
 fn the_demo_says_it_in_words_too() {
     let file = Unmade::new("words");
-    let demo = ["demo", "--users", "100", "--file", file.path()];
-    let output = stickystore(&demo);
+    let output = stickystore(&["demo", "--users", "100", "--file", file.path()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("with stickystore         0"), "{}", text(&output.stdout));
-    // Its last line can be tried, and the demo once more.
+    // Its last line can be tried.
     let last = text(&output.stdout).lines().last().unwrap();
     let lookup: Vec<_> = last.split("  stickystore ").nth(1).unwrap().split(' ').collect();
     let kept = stickystore(&lookup);
     assert!(text(&kept.stdout).starts_with("checkout  "), "{last}: {}", text(&kept.stdout));
-    assert_eq!(stickystore(&demo).status.code(), Some(0));
+}
+
+#[test]
+fn the_demos_own_file_begins_anew_each_time_and_is_left_alone_where_it_is_not_the_demos() {
+    let temporary = std::env::temp_dir().join(format!("stickystore-cli-{}-tmp", std::process::id()));
+    std::fs::create_dir_all(&temporary).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stickystore"));
+        command.args(arguments).env("TMPDIR", &temporary).output().unwrap()
+    };
+    for _ in 0..2 {
+        assert_eq!(run(&["demo", "--users", "10"]).status.code(), Some(0));
+    }
+    let file = temporary.join("stickystore-demo.redb");
+    std::fs::remove_file(&file).unwrap();
+    let store = format!("embedded:{}", file.display());
+    assert_eq!(run(&["assign", "ann", "button", "red", "--store", &store]).status.code(), Some(0));
+    assert!(text(&run(&["demo"]).stderr).contains("no demo has left this file"));
+    assert_eq!(run(&["export", "ann", "--store", &store]).status.code(), Some(0));
+    std::fs::remove_dir_all(&temporary).unwrap();
 }
 
 #[test]
@@ -107,19 +134,20 @@ fn the_demo_leaves_another_file_alone() {
     assert_eq!(stickystore(&["assign", "ann", "button", "red", "--store", &store]).status.code(), Some(0));
     let output = stickystore(&["demo", "--users", "1", "--file", file.path()]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("no demo has left this file"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is there already"), "{}", text(&output.stderr));
     let kept = stickystore(&["export", "ann", "--store", &store]);
     assert_eq!(text(&kept.stdout), "button  \"red\"\n");
 }
 
 #[test]
 fn the_recorded_traffic_is_answered_but_for_the_listed_differences() {
-    let output = stickystore(&["replay", &vector(RECORDING), "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
-    let found = json(&output);
-    assert_eq!(found["calls"], 151);
-    assert_eq!(found["answered_as_recorded"], 149);
-    assert_eq!(found["expected_differences"].as_array().unwrap().len(), 2);
+    for (recording, calls, answered) in [(RECORDING, 151, 149), (VWO, 242, 237)] {
+        let output = stickystore(&["replay", &vector(recording), "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+        let found = json(&output);
+        assert_eq!((&found["calls"], &found["answered_as_recorded"]), (&calls.into(), &answered.into()));
+        assert_eq!(found["expected_differences"].as_array().unwrap().len(), calls - answered);
+    }
 }
 
 #[test]
@@ -127,15 +155,7 @@ fn a_difference_that_is_not_listed_is_found() {
     let none = Scratch::new("none.json", "[]");
     let output = stickystore(&["replay", &vector(RECORDING), "--expected", none.path(), "--json"]);
     assert_eq!(output.status.code(), Some(1));
-    let reasons: Vec<_> = json(&output)["unexpected_differences"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|difference| {
-            (difference["seq"].as_u64().unwrap(), difference["reason"].as_str().unwrap().to_owned())
-        })
-        .collect();
-    assert_eq!(reasons, [(612, "unproven".to_owned()), (620, "sdk-lost-data".to_owned())]);
+    assert_eq!(unexpected(&json(&output)), [(612, "unproven".to_owned()), (620, "sdk-lost-data".to_owned())]);
 }
 
 #[test]
@@ -161,25 +181,66 @@ fn without_receipts_no_save_proves_what_it_read() {
 }
 
 #[test]
+fn without_the_record_that_was_read_vwos_other_variation_stays_and_goals_are_added() {
+    let with =
+        stickystore(&["replay", &vector(VWO), "--expected", Scratch::new("vwo.json", "[]").path(), "--json"]);
+    let without = stickystore(&["replay", &vector(VWO), "--no-proof", "--json"]);
+    assert_eq!((with.status.code(), without.status.code()), (Some(1), Some(1)));
+    let lost = [105, 106, 108, 109, 123].map(|call| (call, "sdk-lost-data".to_owned()));
+    assert_eq!(unexpected(&json(&with)), lost);
+    let unproven = [94, 95].map(|call| (call, "unproven".to_owned()));
+    assert_eq!(unexpected(&json(&without)), [&unproven[..], &lost[..]].concat());
+}
+
+#[test]
+fn a_store_that_lost_what_the_recording_has_is_never_expected() {
+    // The recording pretends that a get found a goal that nobody had set.
+    let meta = r#"{"kind":"meta","sdk":"vwo-node-sdk"}"#;
+    let record = r#"{"userId":"u","campaignKey":"c","variationName":"v","goalIdentifier":"b_vwo_a"}"#;
+    let set =
+        format!(r#"{{"kind":"call","seq":1,"scenario":"s","method":"set","args":[{record}],"ret":null}}"#);
+    let get = |seq: u64, ret: &str| {
+        format!(r#"{{"kind":"call","seq":{seq},"scenario":"s","method":"get","args":["u","c"],"ret":{ret}}}"#)
+    };
+    let in_another_order = record.replace("b_vwo_a", "a_vwo_b_vwo_");
+    let more = record.replace("b_vwo_a", "a_vwo_b_vwo_c");
+    let lines = [meta, &set, &get(2, &in_another_order), &get(3, &more)].join("\n");
+    let recording = Scratch::new("lost.jsonl", &lines);
+    let listed = format!(r#"[{{"seq":3,"recorded":{more},"ours":{record},"reason":"ours-lost-data"}}]"#);
+    let listed = Scratch::new("lost.json", &listed);
+    let output = stickystore(&["replay", recording.path(), "--expected", listed.path(), "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(unexpected(&json(&output)), [(3, "ours-lost-data".to_owned())]);
+}
+
+#[test]
 fn what_cannot_be_replayed_is_named_and_nothing_is_guessed() {
+    let meta = |sdk: &str| format!(r#"{{"kind":"meta","sdk":"{sdk}"}}"#) + "\n";
+    let call = |method: &str| {
+        format!(r#"{{"kind":"call","seq":7,"scenario":"s","method":"{method}","args":[{{}}],"ret":null}}"#)
+    };
+    let optimizely = meta("optimizely-x");
+    let vwo = meta("vwo-node-sdk");
     let empty = Scratch::new("empty.jsonl", "");
-    let broken =
-        Scratch::new("broken.jsonl", "{\"kind\":\"meta\",\"sdk\":\"optimizely-x\"}\n{\"kind\":\"call\"}\n");
-    let other = Scratch::new("other.jsonl", "{\"kind\":\"meta\",\"sdk\":\"vwo-node\"}\n");
-    let meta = "{\"kind\":\"meta\",\"sdk\":\"optimizely-x\"}\n";
-    let nothing = Scratch::new("nothing.jsonl", meta);
-    let kind = Scratch::new("kind.jsonl", &format!("{meta}{{\"kind\":\"cal\"}}\n"));
-    let verb = "{\"kind\":\"call\",\"seq\":7,\"scenario\":\"s\",\"method\":\"delete\",\"args\":[\"u\"],\"ret\":null}";
-    let verb =
-        Scratch::new("verb.jsonl", &format!("{{\"kind\":\"meta\",\"sdk\":\"optimizely-x\"}}\n{verb}\n"));
+    let broken = Scratch::new("broken.jsonl", &format!("{optimizely}{{\"kind\":\"call\"}}\n"));
+    let other = Scratch::new("other.jsonl", &meta("vwo-fme-node-sdk"));
+    let nothing = Scratch::new("nothing.jsonl", &optimizely);
+    let kind = Scratch::new("kind.jsonl", &format!("{optimizely}{{\"kind\":\"cal\"}}\n"));
+    let verb = Scratch::new("verb.jsonl", &(optimizely + &call("delete")));
+    let vwo_verb = Scratch::new("vwo-verb.jsonl", &(vwo.clone() + &call("delete")));
+    let vwo_get = Scratch::new("vwo-get.jsonl", &(vwo.clone() + &call("get")));
+    let vwo_set = Scratch::new("vwo-set.jsonl", &(vwo + &call("set")));
     for (file, says) in [
         ("no-such-file", "no-such-file: "),
         (empty.path(), "no row of kind \"meta\""),
         (broken.path(), "line 2: missing field `seq`"),
-        (other.path(), "is of vwo-node"),
+        (other.path(), "is of vwo-fme-node-sdk; replay knows"),
         (nothing.path(), "has no row of kind \"call\""),
         (kind.path(), "line 2: a row of kind \"cal\""),
         (verb.path(), "call 7: its method is \"delete\", not lookup or save"),
+        (vwo_verb.path(), "call 7: its method is \"delete\", not get or set"),
+        (vwo_get.path(), "call 7: the arguments of a get are a user id and a campaign key"),
+        (vwo_set.path(), "call 7: invalid input: the record has no variationName"),
     ] {
         let output = stickystore(&["replay", file]);
         assert_eq!(output.status.code(), Some(2));
@@ -204,4 +265,52 @@ fn an_unknown_verb_is_named() {
     let output = stickystore(&["dmeo"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("demo"), "the nearest verb is offered: {}", text(&output.stderr));
+}
+
+#[test]
+fn the_recorded_traffic_replays_in_a_file_too() {
+    for (recording, answered) in [(RECORDING, 149), ("vwo-node.jsonl", 237)] {
+        let file = Unmade::new(recording);
+        let store = format!("embedded:{}", file.path());
+        let output = stickystore(&["replay", &vector(recording), "--store", &store, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(json(&output)["answered_as_recorded"], answered);
+    }
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn the_recorded_traffic_replays_on_a_server_and_leaves_no_entries() {
+    use stickystore_integration_tests::server::Missing;
+    use stickystore_integration_tests::server::redis::Redis;
+
+    let server = match Redis::start(&[]) {
+        Ok(server) => server,
+        Err(Missing(why)) => return println!("skipped: {why}"),
+    };
+    for (recording, answered) in [(RECORDING, 149), ("vwo-node.jsonl", 237)] {
+        let output = stickystore(&["replay", &vector(recording), "--store", &server.url(), "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(json(&output)["answered_as_recorded"], answered);
+    }
+    // What is left are erase marks, each the only field of its hash, under no name.
+    for key in server.command(&["KEYS", "*"]).lines() {
+        assert_eq!(server.command(&["HKEYS", key]).trim(), "", "{key} holds an entry");
+    }
+}
+
+#[cfg(feature = "cassandra")]
+#[test]
+fn the_schema_of_a_cluster_is_printed_for_the_replication_that_is_asked_for_and_none_is_guessed() {
+    let store = "cassandra://10.0.0.1/shop?table=kept&ttl=90d";
+    let printed = stickystore(&["schema", "--store", store, "--replication", "eu=3"]);
+    assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
+    let printed = text(&printed.stdout);
+    assert!(
+        printed.contains("'eu': 3") && printed.contains("CREATE TABLE IF NOT EXISTS \"shop\".\"kept\""),
+        "{printed}"
+    );
+    assert_eq!(stickystore(&["schema", "--store", store]).status.code(), Some(2));
+    let elsewhere = stickystore(&["schema", "--store", "memory:", "--replication", "3"]);
+    assert!(text(&elsewhere.stderr).contains("cassandra://"), "{}", text(&elsewhere.stderr));
 }

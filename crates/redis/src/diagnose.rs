@@ -29,7 +29,7 @@ pub(crate) async fn diagnose(store: &RedisStore, call: Call, wait: u32) -> Vec<F
             let mut findings = Vec::new();
             findings.extend(version(&seen.info));
             findings.extend(eviction(&seen.info));
-            findings.extend(persistence(&seen.info, seen.save.as_deref()));
+            findings.extend(persistence(&seen.info, seen.save.as_deref(), seen.fsync.as_deref()));
             findings.extend(replicas(&seen.info, wait));
             findings.extend(rights(&seen.refused));
             findings.extend(skew(seen.skew));
@@ -48,6 +48,8 @@ struct Seen {
     info: Info,
     /// Its `save` setting, if we may ask.
     save: Option<String>,
+    /// Its `appendfsync` setting, likewise.
+    fsync: Option<String>,
     /// Commands that we may not run.
     refused: Vec<&'static str>,
     skew: Option<Duration>,
@@ -77,9 +79,12 @@ async fn ask(store: &RedisStore, call: Call, began: Instant) -> Result<Seen> {
     // By the caller's clock, at about the middle of the question.
     let ours = Duration::from_millis(call.now.get()) + asked.duration_since(began) + round_trip / 2;
     let skew = time.ok().and_then(|time| time_of(&time)).map(|theirs| theirs.abs_diff(ours));
-    let mut save = redis::cmd("CONFIG");
-    save.arg("GET").arg("save");
-    let save = store.answer(lane, &save, call.deadline).await.ok().and_then(|answer| second_text(&answer));
+    let setting = async |name: &str| {
+        let mut get = redis::cmd("CONFIG");
+        get.arg("GET").arg(name);
+        store.answer(lane, &get, call.deadline).await.ok().and_then(|answer| second_text(&answer))
+    };
+    let (save, fsync) = (setting("save").await, setting("appendfsync").await);
     let trials = trials();
     let commands = trials.iter().map(|(_, command)| command.clone()).collect();
     let answers = store.answers(lane, commands, call.deadline).await;
@@ -88,6 +93,7 @@ async fn ask(store: &RedisStore, call: Call, began: Instant) -> Result<Seen> {
     Ok(Seen {
         info: Info(text(&info).unwrap_or_default()),
         save,
+        fsync,
         refused: refused.collect(),
         skew,
         round_trip,
@@ -157,7 +163,7 @@ fn eviction(info: &Info) -> Option<Finding> {
     Some(Finding::new("may-evict", Severity::Warning, evidence, mend))
 }
 
-fn persistence(info: &Info, save: Option<&str>) -> Option<Finding> {
+fn persistence(info: &Info, save: Option<&str>, fsync: Option<&str>) -> Option<Finding> {
     let finding =
         |name, severity, evidence: String, mend: &str| Some(Finding::new(name, severity, evidence, mend));
     if info.get("aof_enabled")? == "1" {
@@ -168,7 +174,22 @@ fn persistence(info: &Info, save: Option<&str>) -> Option<Finding> {
                 "aof_last_write_status:err".to_owned(),
                 "the server cannot write its log: see its disk",
             ),
-            _ => None,
+            _ => match fsync {
+                Some("always") => None,
+                // A write is acknowledged before it is on the disk.
+                Some("no") => finding(
+                    "syncs-seldom",
+                    Severity::Warning,
+                    "aof_enabled:1 appendfsync:no".to_owned(),
+                    "power loss forgets what the system had not written yet, some 30 s: set appendfsync everysec or always",
+                ),
+                _ => finding(
+                    "syncs-every-second",
+                    Severity::Note,
+                    format!("aof_enabled:1 appendfsync:{}", fsync.unwrap_or("everysec, unless set")),
+                    "power loss forgets up to the last 2 s, erasures too: set appendfsync always if that matters",
+                ),
+            },
         };
     }
     match save {
@@ -247,5 +268,35 @@ fn text(value: &Value) -> Option<String> {
         Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
         Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(finding: Option<Finding>) -> Option<(&'static str, Severity)> {
+        finding.map(|finding| (finding.name, finding.severity))
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let found = |version: &str| named(self::version(&Info(format!("redis_version:{version}\r\n"))));
+        assert_eq!(found("4.0.14"), Some(("version-too-old", Severity::Problem)));
+        assert_eq!(found("6.0.16"), Some(("version-old", Severity::Note)));
+        for good in ["6.2.0", "7.0.15", "10.0.0"] {
+            assert_eq!(found(good), None, "{good}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_a_problem_and_one_that_is_written_late_is_told() {
+        let aof = |status: &str| Info(format!("aof_enabled:1\r\naof_last_write_status:{status}\r\n"));
+        let found = |status, fsync| named(persistence(&aof(status), Some(""), fsync));
+        assert_eq!(found("err", Some("always")), Some(("persistence-fails", Severity::Problem)));
+        assert_eq!(found("ok", Some("always")), None);
+        assert_eq!(found("ok", Some("everysec")), Some(("syncs-every-second", Severity::Note)));
+        assert_eq!(found("ok", None), Some(("syncs-every-second", Severity::Note)));
+        assert_eq!(found("ok", Some("no")), Some(("syncs-seldom", Severity::Warning)));
     }
 }

@@ -448,14 +448,19 @@ fn profile(keys: &Keys, answer: &Value, now: UnixMillis) -> Result<Profile> {
     }
 }
 
-/// A profile from the answer to HGETALL: names and texts in turn.
+/// A profile from the answer to HGETALL: names and texts in turn. Anything else would be a user with entries missing.
 pub(crate) fn whole_profile(answer: &Value, now: UnixMillis) -> Result<Profile> {
     let Value::Array(answer) = answer else { return Err(error::odd_answer()) };
-    let named = answer.as_chunks::<2>().0.iter().filter_map(|[name, text]| match name {
-        Value::BulkString(name) => Some((name.as_slice(), text)),
-        _ => None,
+    let (pairs, rest) = answer.as_chunks::<2>();
+    let named = pairs.iter().map(|[name, text]| match (name, text) {
+        (Value::BulkString(name), Value::BulkString(_)) => Ok((name.as_slice(), text)),
+        _ => Err(error::odd_answer()),
     });
-    decode(named, now)
+    let named = named.collect::<Result<Vec<_>>>()?;
+    if !rest.is_empty() {
+        return Err(error::odd_answer());
+    }
+    decode(named.into_iter(), now)
 }
 
 /// A profile from fields with their names.

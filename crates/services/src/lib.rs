@@ -6,11 +6,13 @@
 //! The rule of every save: it replaces exactly the stored entries that its caller provably read and changed; everything
 //! else it can only add; what it could not do it says.
 
+pub mod growthbook;
 pub mod optimizely;
+pub mod vwo;
 
 mod receipt;
 mod report;
 mod settings;
 
 pub use report::{SaveReport, Saved, Why};
-pub use settings::{Receipts, Settings};
+pub use settings::{Receipts, Settings, Unproven};

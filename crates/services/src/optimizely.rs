@@ -11,7 +11,8 @@
 //! | was not read | an insert, unless something stands there, or the user was erased since |
 //! | was read, is not in the map | nothing: it left the datafile, or the SDK dropped it |
 //!
-//! What proves a read is the receipt, one more entry of the map under `stickystore`. An entry comes back *as it was* if
+//! What proves a read is the receipt, one more entry of the map under `stickystore`; a map that is passed by attribute has
+//! one of its own, see [`BucketMap`]. An entry comes back *as it was* if
 //! its variation does: members beside it, which Java's SDK drops and no SDK changes, are not compared.
 
 use stickystore_core::{AsyncStore, AsyncStoreExt as _, Read, Result, Store, StoreExt as _, UnixMillis};
@@ -19,10 +20,12 @@ use stickystore_core::{AsyncStore, AsyncStoreExt as _, Read, Result, Store, Stor
 use crate::report::SaveReport;
 use crate::settings::Settings;
 
+mod bucket_map;
 mod profile;
 mod save;
 
-pub use profile::{RECEIPT_KEY, UserProfile};
+pub use bucket_map::BucketMap;
+pub use profile::{RECEIPT_KEY, UserProfile, is_receipt_entry};
 use save::{Save, Step};
 
 /// The User Profile Service over a blocking store.
@@ -50,12 +53,21 @@ use save::{Save, Step};
 pub struct UserProfileService<S> {
     store: S,
     settings: Settings,
+    is_tracking_only: bool,
 }
 
 impl<S: Store> UserProfileService<S> {
     /// The service over this store.
     pub fn new(store: S, settings: Settings) -> Self {
-        Self { store, settings }
+        Self { store, settings, is_tracking_only: false }
+    }
+
+    /// Only tracks: every lookup answers that there is nothing, without asking the store, so that the SDKs decide as if
+    /// there were none, and what they decide is kept all the same. Nothing proves such a save, so that it only adds.
+    #[must_use]
+    pub fn tracking_only(mut self) -> Self {
+        self.is_tracking_only = true;
+        self
     }
 
     /// The profile of this user; without entries for a user who has none.
@@ -63,6 +75,9 @@ impl<S: Store> UserProfileService<S> {
     /// # Errors
     /// What the store answers. The SDKs' hooks cannot say "failed": whoever feeds one has to decide what it gets.
     pub fn lookup(&self, user_id: &str) -> Result<UserProfile> {
+        if self.is_tracking_only {
+            return tracked(&self.settings, user_id);
+        }
         let lookup = Lookup::new(&self.settings, user_id)?;
         let profile = self.store.read_one(lookup.call, lookup.read.clone())?;
         Ok(lookup.answer(profile, &self.settings))
@@ -74,6 +89,24 @@ impl<S: Store> UserProfileService<S> {
     /// Those of [`lookup`](Self::lookup).
     pub fn lookup_json(&self, user_id: &str) -> Result<String> {
         Ok(self.lookup(user_id)?.to_json())
+    }
+
+    /// The user's bare bucket map, to be passed by the attribute `$opt_experiment_bucket_map`.
+    ///
+    /// # Errors
+    /// Those of [`lookup`](Self::lookup).
+    pub fn bucket_map(&self, user_id: &str) -> Result<BucketMap> {
+        let lookup = Lookup::new(&self.settings, user_id)?;
+        let profile = self.store.read_one(lookup.call, lookup.read.clone())?;
+        Ok(BucketMap::new(lookup.answer(profile, &self.settings)))
+    }
+
+    /// [`bucket_map`](Self::bucket_map) as the SDK's JSON.
+    ///
+    /// # Errors
+    /// Those of [`lookup`](Self::lookup).
+    pub fn bucket_map_json(&self, user_id: &str) -> Result<String> {
+        Ok(self.bucket_map(user_id)?.to_json())
     }
 
     /// Saves a profile as the SDK sends it, or as Rust code made it from a lookup.
@@ -121,12 +154,20 @@ impl<S: Store> UserProfileService<S> {
 pub struct AsyncUserProfileService<S> {
     store: S,
     settings: Settings,
+    is_tracking_only: bool,
 }
 
 impl<S: AsyncStore> AsyncUserProfileService<S> {
     /// The service over this store.
     pub fn new(store: S, settings: Settings) -> Self {
-        Self { store, settings }
+        Self { store, settings, is_tracking_only: false }
+    }
+
+    /// See [`UserProfileService::tracking_only`].
+    #[must_use]
+    pub fn tracking_only(mut self) -> Self {
+        self.is_tracking_only = true;
+        self
     }
 
     /// See [`UserProfileService::lookup`].
@@ -134,6 +175,9 @@ impl<S: AsyncStore> AsyncUserProfileService<S> {
     /// # Errors
     /// As there.
     pub async fn lookup(&self, user_id: &str) -> Result<UserProfile> {
+        if self.is_tracking_only {
+            return tracked(&self.settings, user_id);
+        }
         let lookup = Lookup::new(&self.settings, user_id)?;
         let profile = self.store.read_one(lookup.call, lookup.read.clone()).await?;
         Ok(lookup.answer(profile, &self.settings))
@@ -145,6 +189,24 @@ impl<S: AsyncStore> AsyncUserProfileService<S> {
     /// As there.
     pub async fn lookup_json(&self, user_id: &str) -> Result<String> {
         Ok(self.lookup(user_id).await?.to_json())
+    }
+
+    /// See [`UserProfileService::bucket_map`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn bucket_map(&self, user_id: &str) -> Result<BucketMap> {
+        let lookup = Lookup::new(&self.settings, user_id)?;
+        let profile = self.store.read_one(lookup.call, lookup.read.clone()).await?;
+        Ok(BucketMap::new(lookup.answer(profile, &self.settings)))
+    }
+
+    /// See [`UserProfileService::bucket_map_json`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn bucket_map_json(&self, user_id: &str) -> Result<String> {
+        Ok(self.bucket_map(user_id).await?.to_json())
     }
 
     /// See [`UserProfileService::save`].
@@ -169,6 +231,12 @@ impl<S: AsyncStore> AsyncUserProfileService<S> {
     pub async fn save_json(&self, profile: &str) -> Result<SaveReport> {
         self.save(&UserProfile::parse(profile)?).await
     }
+}
+
+/// What a lookup answers that does not look.
+fn tracked(settings: &Settings, user_id: &str) -> Result<UserProfile> {
+    // An unusable id is one here too.
+    Ok(UserProfile::new(settings.subject(user_id)?.user.as_str()))
 }
 
 /// What both faces do around the read of a lookup.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use stickystore_core::json::ObjectWriter;
-use stickystore_core::{Effect, Error, Value};
+use stickystore_core::json::{ObjectWriter, quoted};
+use stickystore_core::{Effect, Error, ErrorKind, Value};
 
 /// What became of each entry of a save.
 ///
@@ -18,6 +18,8 @@ use stickystore_core::{Effect, Error, Value};
 #[derive(Debug, Clone, Default)]
 pub struct SaveReport {
     entries: BTreeMap<String, Saved>,
+    /// Only of entries to which goals were added.
+    goals_added: BTreeMap<String, Vec<String>>,
 }
 
 /// What became of one entry of a save.
@@ -28,6 +30,8 @@ pub enum Saved {
     Inserted,
     /// There was nothing to write: it came back as it was read, or what stands there has this value already.
     Unchanged,
+    /// What stands there stays and lacked something, as a goal: that was added to it.
+    Added,
     /// It replaced what its caller had read.
     Replaced {
         /// What it replaced.
@@ -88,6 +92,11 @@ impl SaveReport {
         self.entries.iter().map(|(key, saved)| (key.as_str(), saved))
     }
 
+    /// The goals that were added to what stands under this key, whichever assignment that is.
+    pub fn goals_added(&self, key: &str) -> &[String] {
+        self.goals_added.get(key).map_or(&[], Vec::as_slice)
+    }
+
     /// The first error, if an entry failed.
     pub fn error(&self) -> Option<&Error> {
         self.entries.values().find_map(|saved| match saved {
@@ -98,12 +107,13 @@ impl SaveReport {
 
     /// As JSON: `{"entries":{"<key>":{"outcome":"kept","why":"raced","winner":{..}}}}`.
     ///
-    /// Outcomes are `inserted`, `unchanged`, `replaced` (with `old`), `kept` (with `why`, and `winner` if something
-    /// stands there) and `failed` (with `effect`, `not-applied` or `unknown`, and `error`).
+    /// Outcomes are `inserted`, `unchanged`, `added`, `replaced` (with `old`), `kept` (with `why`, and `winner` if
+    /// something stands there) and `failed` (with `effect`, `not-applied` or `unknown`, and `error`). Where goals were
+    /// added to what stood there, `goals_added` lists them beside the outcome.
     pub fn to_json(&self) -> String {
         let mut entries = ObjectWriter::new();
         for (key, saved) in &self.entries {
-            entries.raw(key, &saved.to_json());
+            entries.raw(key, &saved.to_json(self.goals_added(key)));
         }
         let mut report = ObjectWriter::new();
         report.raw("entries", &entries.finish());
@@ -113,14 +123,27 @@ impl SaveReport {
     pub(crate) fn set(&mut self, key: &str, saved: Saved) {
         self.entries.insert(key.to_owned(), saved);
     }
+
+    pub(crate) fn set_goals_added(&mut self, key: &str, goals: Vec<String>) {
+        if !goals.is_empty() {
+            self.goals_added.insert(key.to_owned(), goals);
+        }
+    }
 }
 
 impl Saved {
-    fn to_json(&self) -> String {
+    /// What is reported of an entry that nothing proves where an error is wanted.
+    pub(crate) fn unproven() -> Self {
+        let context = "nothing proves that the save's caller had read what stands there, which stays";
+        Self::Failed { error: Error::new(ErrorKind::Invalid, context) }
+    }
+
+    fn to_json(&self, goals_added: &[String]) -> String {
         let mut object = ObjectWriter::new();
         match self {
             Self::Inserted => object.string("outcome", "inserted"),
             Self::Unchanged => object.string("outcome", "unchanged"),
+            Self::Added => object.string("outcome", "added"),
             Self::Replaced { old } => {
                 object.string("outcome", "replaced");
                 object.raw("old", old.as_str());
@@ -141,6 +164,10 @@ impl Saved {
                 object.string("effect", effect);
                 object.string("error", &error.to_string());
             }
+        }
+        if !goals_added.is_empty() {
+            let goals: Vec<_> = goals_added.iter().map(|goal| quoted(goal)).collect();
+            object.raw("goals_added", &format!("[{}]", goals.join(",")));
         }
         object.finish()
     }

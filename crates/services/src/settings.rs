@@ -27,6 +27,7 @@ pub struct Settings {
     clock: Arc<dyn Clock>,
     replace_back_after: Duration,
     receipts: Receipts,
+    unproven: Unproven,
 }
 
 /// Whether what a lookup hands to an SDK carries a receipt.
@@ -36,6 +37,18 @@ pub enum Receipts {
     On,
     /// It does not: a save that an SDK makes after such a lookup can only add.
     Off,
+}
+
+/// What becomes of an entry of a save where another value stands and nothing proves that the save's caller had read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unproven {
+    /// What stands there stays, and the report says so.
+    KeepStored,
+    /// What stands there is replaced, exactly that revision of it; the war rule holds. Not while an erase mark lives: the
+    /// save may come from before the erasure. Whose lookup failed takes away what others had been given.
+    TakeNew,
+    /// What stands there stays, and the entry is reported as failed.
+    Error,
 }
 
 impl Settings {
@@ -55,6 +68,7 @@ impl Settings {
             clock: Arc::new(SystemClock),
             replace_back_after: Self::REPLACE_BACK_AFTER,
             receipts: Receipts::On,
+            unproven: Unproven::KeepStored,
         }
     }
 
@@ -93,6 +107,13 @@ impl Settings {
         self
     }
 
+    /// What becomes of entries that nothing proves; [`Unproven::KeepStored`] by default.
+    #[must_use]
+    pub fn with_unproven(mut self, unproven: Unproven) -> Self {
+        self.unproven = unproven;
+        self
+    }
+
     /// The namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
@@ -100,6 +121,10 @@ impl Settings {
 
     pub(crate) fn receipts(&self) -> Receipts {
         self.receipts
+    }
+
+    pub(crate) fn unproven(&self) -> Unproven {
+        self.unproven
     }
 
     pub(crate) fn replace_back_after(&self) -> Duration {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use stickystore_core::options::{Options, nearest};
 use stickystore_core::{Error, ErrorKind, Namespace, Operation, Result, Ttl};
-use stickystore_services::{Receipts, Settings};
+use stickystore_services::{Receipts, Settings, Unproven};
 
 /// What a URL says besides where the store is.
-const OURS: [&str; 5] = ["namespace", "ttl", "deadline", "receipt", "replace_back_after"];
+const OURS: [&str; 6] = ["namespace", "ttl", "deadline", "receipt", "unproven", "replace_back_after"];
 
 /// A URL taken apart.
 #[derive(Debug)]
@@ -82,6 +82,11 @@ fn settings(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<Settings> {
     if let Some(receipts) = options.choice("receipt", &[("on", Receipts::On), ("off", Receipts::Off)])? {
         settings = settings.with_receipts(receipts);
     }
+    let policies =
+        [("keep-stored", Unproven::KeepStored), ("take-new", Unproven::TakeNew), ("error", Unproven::Error)];
+    if let Some(unproven) = options.choice("unproven", &policies)? {
+        settings = settings.with_unproven(unproven);
+    }
     if let Some(time) = options.duration("replace_back_after")? {
         settings = settings.with_replace_back_after(time);
     }
@@ -125,6 +130,7 @@ mod tests {
         assert!(says("redis://h?namespace=n&ttl=90").contains("90d"));
         assert!(says("redis://h?namespace=n&ttl=0s").contains("zero is refused"));
         assert!(says("redis://h?namespace=n&deadline=0s").contains("at least 1ms"));
+        assert!(says("redis://h?namespace=n&unproven=takenew").contains("one of: take-new,"));
         assert!(says("redis://h?namespace=n&receipt=no").contains("one of: on, off"));
     }
 

@@ -6,7 +6,9 @@ use stickystore_core::{
     AsyncStore, AsyncStoreExt as _, Entry, Erase, Finding, Key, Outcome, Profile, Result, StoreInfo,
 };
 use stickystore_services::Settings;
+use stickystore_services::growthbook::AsyncStickyBucketService;
 use stickystore_services::optimizely::AsyncUserProfileService;
+use stickystore_services::vwo::AsyncUserStorageService;
 
 use crate::assign::{Assign, Assigned, Step};
 use crate::erasure::Erasure;
@@ -126,6 +128,16 @@ impl AsyncSticky {
     /// Optimizely's User Profile Service over this store.
     pub fn optimizely(&self) -> AsyncUserProfileService<Arc<dyn AsyncStore>> {
         AsyncUserProfileService::new(Arc::clone(&self.store), self.settings.clone())
+    }
+
+    /// VWO's User Storage Service over this store.
+    pub fn vwo(&self) -> AsyncUserStorageService<Arc<dyn AsyncStore>> {
+        AsyncUserStorageService::new(Arc::clone(&self.store), self.settings.clone())
+    }
+
+    /// GrowthBook's Sticky Bucket Service over this store. GrowthBook's Rust SDK takes the blocking one.
+    pub fn growthbook(&self) -> AsyncStickyBucketService<Arc<dyn AsyncStore>> {
+        AsyncStickyBucketService::new(Arc::clone(&self.store), self.settings.clone())
     }
 
     /// See [`Sticky::ping`](crate::Sticky::ping).

@@ -24,6 +24,9 @@ pub use stickystore_core::{
 pub use stickystore_services as services;
 pub use stickystore_services::Settings;
 
+/// The store on a Cassandra or ScyllaDB cluster.
+#[cfg(feature = "cassandra")]
+pub use stickystore_cassandra as cassandra;
 /// The store in one file.
 #[cfg(feature = "embedded")]
 pub use stickystore_embedded as embedded;

@@ -6,7 +6,9 @@ use stickystore_core::{
     Entry, Erase, Error, ErrorKind, Finding, Key, Outcome, Profile, Result, Store, StoreExt as _, StoreInfo,
 };
 use stickystore_services::Settings;
+use stickystore_services::growthbook::StickyBucketService;
 use stickystore_services::optimizely::UserProfileService;
+use stickystore_services::vwo::UserStorageService;
 
 use crate::assign::{Assign, Assigned, Step};
 use crate::erasure::Erasure;
@@ -124,6 +126,16 @@ impl Sticky {
     /// Optimizely's User Profile Service over this store.
     pub fn optimizely(&self) -> UserProfileService<Arc<dyn Store>> {
         UserProfileService::new(Arc::clone(&self.store), self.settings.clone())
+    }
+
+    /// VWO's User Storage Service over this store.
+    pub fn vwo(&self) -> UserStorageService<Arc<dyn Store>> {
+        UserStorageService::new(Arc::clone(&self.store), self.settings.clone())
+    }
+
+    /// GrowthBook's Sticky Bucket Service over this store.
+    pub fn growthbook(&self) -> StickyBucketService<Arc<dyn Store>> {
+        StickyBucketService::new(Arc::clone(&self.store), self.settings.clone())
     }
 
     /// Asks the server whether it is there.

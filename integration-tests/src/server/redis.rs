@@ -56,6 +56,17 @@ impl Redis {
         self.folder.path().join("socket")
     }
 
+    /// What it answers to a command, as `redis-cli` prints it.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn command(&self, words: &[&str]) -> String {
+        let port = self.port.to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Ends it at once, as `kill -9` does.
     pub fn kill(&mut self) {
         self.process = None;

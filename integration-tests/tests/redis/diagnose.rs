@@ -5,6 +5,9 @@ use stickystore_integration_tests::proxy::{Proxy, Rule};
 
 use crate::bench::{behind, call, server, store, through};
 
+/// A server that writes everything down before it answers.
+const SAFE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+
 /// The names of what is found.
 async fn found(url: &str, call: Call) -> Vec<&'static str> {
     store(url).diagnose(call).await.into_iter().map(|finding| finding.name).collect()
@@ -12,7 +15,7 @@ async fn found(url: &str, call: Call) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn a_server_that_keeps_everything_has_nothing_wrong_and_nothing_left_behind() {
-    let Some(server) = server(&["--appendonly", "yes"]) else { return };
+    let Some(server) = server(SAFE) else { return };
     assert_eq!(found(&server.url(), call()).await, Vec::<&str>::new());
     let keys: i64 = redis::cmd("DBSIZE").query_async(&mut behind(&server.url()).await).await.unwrap();
     assert_eq!(keys, 0);
@@ -37,7 +40,7 @@ async fn each_thing_that_forgets_is_found() {
 
 #[tokio::test]
 async fn rights_that_are_missing_are_named_together() {
-    let Some(server) = server(&["--appendonly", "yes"]) else { return };
+    let Some(server) = server(SAFE) else { return };
     let rights = ["SETUSER", "app", "on", ">pw", "~*", "+@all", "-unlink", "-evalsha"];
     redis::cmd("ACL").arg(&rights).exec_async(&mut behind(&server.url()).await).await.unwrap();
     let findings = store(&format!("redis://app:pw@127.0.0.1:{}", server.port())).diagnose(call()).await;
@@ -50,7 +53,7 @@ async fn rights_that_are_missing_are_named_together() {
 
 #[tokio::test]
 async fn clocks_that_differ_and_a_long_way_are_found() {
-    let Some(server) = server(&["--appendonly", "yes"]) else { return };
+    let Some(server) = server(SAFE) else { return };
     let behind_by = Call::new(UnixMillis::new(call().now.get() - 2_000).unwrap(), call().deadline);
     assert_eq!(found(&server.url(), behind_by).await, ["clock-skew"]);
     let proxy = Proxy::start(server.port()).await;
@@ -61,9 +64,7 @@ async fn clocks_that_differ_and_a_long_way_are_found() {
 
 #[tokio::test]
 async fn replicas_and_a_dead_server_are_found() {
-    let (Some(mut primary), Some(replica)) =
-        (server(&["--appendonly", "yes"]), server(&["--appendonly", "yes"]))
-    else {
+    let (Some(mut primary), Some(replica)) = (server(SAFE), server(SAFE)) else {
         return;
     };
     let of = ["127.0.0.1".to_owned(), primary.port().to_string()];

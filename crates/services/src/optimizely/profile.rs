@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use stickystore_core::json::{self, Members, ObjectWriter};
-use stickystore_core::{Error, ErrorKind, Profile, Result, Subject, Value};
+use stickystore_core::{Epoch, Error, ErrorKind, Profile, Result, Subject, Value};
 
 use crate::receipt::{Proof, Receipt};
 use crate::settings::Receipts;
@@ -13,7 +13,10 @@ use crate::settings::Receipts;
 pub const RECEIPT_KEY: &str = "stickystore";
 
 /// The same in a map that was fetched for the `$opt_experiment_bucket_map` attribute.
-const MAP_RECEIPT_KEY: &str = "stickystoremap";
+pub(super) const MAP_RECEIPT_KEY: &str = "stickystoremap";
+
+/// A receipt that no version reads.
+const UNUSABLE: &str = "sr0.";
 
 const USER_ID: &str = "user_id";
 const BUCKET_MAP: &str = "experiment_bucket_map";
@@ -34,9 +37,21 @@ pub struct UserProfile {
     /// Entries of parsed JSON that cannot be saved: what is wrong with each.
     refused: BTreeMap<String, &'static str>,
     receipt: Option<Receipt>,
+    map_receipt: MapReceipt,
     shows_receipt: bool,
     damaged: usize,
     foreign: usize,
+}
+
+/// The receipt of a bucket map that was laid over the profile.
+#[derive(Clone, PartialEq)]
+enum MapReceipt {
+    /// None was.
+    Absent,
+    /// One was, and its receipt proves nothing: which entries come from it, nobody can say.
+    Unusable,
+    /// This one.
+    Is(Receipt),
 }
 
 /// An entry of the bucket map.
@@ -55,6 +70,7 @@ impl UserProfile {
             entries: BTreeMap::new(),
             refused: BTreeMap::new(),
             receipt: None,
+            map_receipt: MapReceipt::Absent,
             shows_receipt: false,
             damaged: 0,
             foreign: 0,
@@ -87,22 +103,12 @@ impl UserProfile {
 
     /// The SDK's JSON. With a receipt in the map if it came from a lookup; `null` if there is nothing to show.
     pub fn to_json(&self) -> String {
-        let shown = self.receipt.as_ref().filter(|_| self.shows_receipt);
-        if self.entries.is_empty() && shown.is_none() {
+        if self.entries.is_empty() && !(self.shows_receipt && self.receipt.is_some()) {
             return "null".to_owned();
-        }
-        let mut map = ObjectWriter::new();
-        for (experiment, bucketed) in &self.entries {
-            map.raw(experiment, bucketed.value.as_str());
-        }
-        if let Some(receipt) = shown {
-            let mut entry = ObjectWriter::new();
-            entry.string(VARIATION_ID, &receipt.to_text());
-            map.raw(RECEIPT_KEY, &entry.finish());
         }
         let mut profile = ObjectWriter::new();
         profile.string(USER_ID, &self.user_id);
-        profile.raw(BUCKET_MAP, &map.finish());
+        profile.raw(BUCKET_MAP, &self.map_json(RECEIPT_KEY));
         profile.finish()
     }
 
@@ -122,8 +128,6 @@ impl UserProfile {
         if is_receipt(&experiment_id, &variation_id) {
             return;
         }
-        // An experiment that is really named so takes the receipt's place.
-        self.shows_receipt &= experiment_id != RECEIPT_KEY;
         let value = Value::new(entry_text(&variation_id, &Members::default()));
         if let Ok(value) = value {
             self.entries.insert(experiment_id, Bucketed { variation_id, value });
@@ -176,8 +180,7 @@ impl UserProfile {
             .map(|((key, bucketed), revision)| (key.as_str(), revision, bucketed.variation_id.as_str()))
             .collect();
         let receipt = Receipt::new(subject, epoch, seed, &proved);
-        // An experiment that is really named so takes the receipt's place while it lives.
-        handed_out.shows_receipt = receipts == Receipts::On && !entries.contains_key(RECEIPT_KEY);
+        handed_out.shows_receipt = receipts == Receipts::On;
         handed_out.receipt = Some(receipt);
         handed_out
     }
@@ -191,9 +194,41 @@ impl UserProfile {
         self.refused.iter().map(|(experiment, why)| (experiment.as_str(), *why))
     }
 
-    /// The receipt, if it is this user's in this namespace.
-    pub(super) fn receipt_of(&self, subject: &Subject) -> Option<&Receipt> {
-        self.receipt.as_ref().filter(|receipt| receipt.belongs_to(subject))
+    /// What proves reads of this user in this namespace.
+    pub(super) fn proofs_of(&self, subject: &Subject) -> Proofs<'_> {
+        let own = |receipt: &&Receipt| receipt.belongs_to(subject);
+        let lookup = self.receipt.as_ref().filter(own);
+        match &self.map_receipt {
+            MapReceipt::Absent => Proofs { map: None, lookup },
+            MapReceipt::Is(map) if map.belongs_to(subject) => Proofs { map: Some(map), lookup },
+            // The lookup's receipt would prove that what came from the map was read later than it was.
+            MapReceipt::Is(_) | MapReceipt::Unusable => Proofs { map: None, lookup: None },
+        }
+    }
+
+    /// The whole map, with the receipt under this key if there is one to show, and that of a map laid over it.
+    pub(super) fn map_json(&self, receipt_key: &str) -> String {
+        let mut map = ObjectWriter::new();
+        for (experiment, bucketed) in &self.entries {
+            map.raw(experiment, bucketed.value.as_str());
+        }
+        let own = self.receipt.as_ref().filter(|_| self.shows_receipt).map(Receipt::to_text);
+        let laid_over = match &self.map_receipt {
+            MapReceipt::Absent => None,
+            // So that it goes on proving nothing.
+            MapReceipt::Unusable => Some(UNUSABLE.to_owned()),
+            MapReceipt::Is(receipt) => Some(receipt.to_text()),
+        };
+        let receipts = [(receipt_key, own), (MAP_RECEIPT_KEY, laid_over)];
+        // An experiment that is really named so takes the receipt's place while it lives.
+        for (key, text) in receipts.into_iter().filter(|(key, _)| !self.entries.contains_key(*key)) {
+            if let Some(text) = text {
+                let mut entry = ObjectWriter::new();
+                entry.string(VARIATION_ID, &text);
+                map.raw(key, &entry.finish());
+            }
+        }
+        map.finish()
     }
 
     /// Takes an entry of the SDK's map: to save, as the receipt, or to refuse.
@@ -206,9 +241,12 @@ impl UserProfile {
             }
         };
         if is_receipt(experiment, &variation_id) {
-            if experiment == RECEIPT_KEY {
-                self.receipt = Receipt::parse(&variation_id);
-                self.shows_receipt = self.receipt.is_some();
+            let receipt = Receipt::parse(&variation_id);
+            if experiment == MAP_RECEIPT_KEY {
+                self.map_receipt = receipt.map_or(MapReceipt::Unusable, MapReceipt::Is);
+            } else {
+                self.shows_receipt = receipt.is_some();
+                self.receipt = receipt;
             }
             return;
         }
@@ -231,9 +269,40 @@ impl fmt::Debug for UserProfile {
     }
 }
 
-/// What a receipt says of an entry of the map; without one nothing was read.
-pub(super) fn proof(receipt: Option<&Receipt>, experiment: &str, bucketed: &Bucketed) -> Proof {
-    receipt.map_or(Proof::NotRead, |receipt| receipt.proof(experiment, &bucketed.variation_id))
+/// What proves the reads that a saved map comes from.
+///
+/// An SDK lays the attribute's map over the profile that it looked up, entry by entry: for what is in that map, its receipt
+/// is the proof, for everything else the lookup's.
+pub(super) struct Proofs<'a> {
+    map: Option<&'a Receipt>,
+    lookup: Option<&'a Receipt>,
+}
+
+impl Proofs<'_> {
+    /// Whether nothing was provably read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.map.is_none() && self.lookup.is_none()
+    }
+
+    /// The epoch under which the user was read.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.lookup.or(self.map).and_then(Receipt::epoch)
+    }
+
+    /// Whether the user was erased between the two reads. Which came first cannot be told, so what is new in such a save
+    /// may rest on what was erased: it is not written, and the next decision heals it.
+    pub(super) fn disagree(&self) -> bool {
+        matches!((self.map, self.lookup), (Some(map), Some(lookup)) if map.epoch() != lookup.epoch())
+    }
+
+    /// What they say of an entry of the saved map.
+    pub(super) fn of(&self, experiment: &str, variation_id: &str) -> Proof {
+        let says = |receipt: &Receipt| receipt.proof(experiment, variation_id);
+        match self.map.map_or(Proof::NotRead, says) {
+            Proof::NotRead => self.lookup.map_or(Proof::NotRead, says),
+            proof => proof,
+        }
+    }
 }
 
 /// The variation in an entry's text, or why it is no entry.
@@ -255,6 +324,12 @@ fn entry_text(variation_id: &str, members: &Members<'_>) -> String {
         object.raw(name, &json::compact(text));
     }
     object.finish()
+}
+
+/// Whether this value under this key is a receipt, of whatever version, and no entry: who brings entries from elsewhere
+/// leaves it out.
+pub fn is_receipt_entry(key: &str, value: &Value) -> bool {
+    bucketed(value.as_str()).is_ok_and(|variation_id| is_receipt(key, &variation_id))
 }
 
 /// Whether an entry is a receipt, of whatever version: never stored, never handed out as an experiment.

@@ -10,10 +10,10 @@ use stickystore_core::{
     Read, Result, Revision, Subject, Value, ValueHash, Write,
 };
 
-use super::profile::{Bucketed, UserProfile, bucketed, proof};
-use crate::receipt::{Proof, Receipt};
+use super::profile::{Bucketed, UserProfile, bucketed};
+use crate::receipt::Proof;
 use crate::report::{SaveReport, Saved, Why};
-use crate::settings::Settings;
+use crate::settings::{Settings, Unproven};
 
 /// A save on its way.
 pub(super) struct Save {
@@ -24,6 +24,11 @@ pub(super) struct Save {
     replace_back_after: Duration,
     /// Why an insert that finds something else there was not written.
     insert_lost: Why,
+    unproven: Unproven,
+    /// The user was erased between the reads that prove what was read.
+    proofs_disagree: bool,
+    /// What is to be replaced now is what stood in the way of inserts that nothing proves.
+    takes_new: bool,
     state: State,
     /// Entries that were read and changed, until it is known whether that revision still stands.
     to_replace: Vec<(Key, Revision, Bucketed)>,
@@ -35,7 +40,6 @@ pub(super) struct Save {
 enum State {
     Reading,
     Writing,
-    Done,
 }
 
 /// A change under way, and what is needed to report it.
@@ -60,13 +64,16 @@ impl Save {
     pub(super) fn new(profile: &UserProfile, settings: &Settings) -> Result<Self> {
         let subject = settings.subject(profile.user_id())?;
         let call = settings.call();
-        let receipt = profile.receipt_of(&subject);
+        let proofs = profile.proofs_of(&subject);
         let mut save = Self {
             call,
-            epoch: EpochCheck::Is(receipt.and_then(Receipt::epoch)),
+            epoch: EpochCheck::Is(proofs.epoch()),
             expiry: settings.expiry(call.now)?,
             replace_back_after: settings.replace_back_after(),
-            insert_lost: if receipt.is_some() { Why::Raced } else { Why::Unproven },
+            insert_lost: if proofs.is_empty() { Why::Unproven } else { Why::Raced },
+            unproven: settings.unproven(),
+            proofs_disagree: proofs.disagree(),
+            takes_new: false,
             state: State::Reading,
             to_replace: Vec::new(),
             sent: Vec::new(),
@@ -78,10 +85,13 @@ impl Save {
             save.report.set(experiment, Saved::Failed { error });
         }
         for (experiment, entry) in profile.entries() {
-            match (Key::new(experiment), proof(receipt, experiment, entry)) {
+            match (Key::new(experiment), proofs.of(experiment, &entry.variation_id)) {
                 (Err(error), _) => save.report.set(experiment, Saved::Failed { error }),
                 (Ok(_), Proof::Untouched) => save.report.set(experiment, Saved::Unchanged),
                 (Ok(key), Proof::Changed(revision)) => save.to_replace.push((key, revision, entry.clone())),
+                (Ok(_), Proof::NotRead) if proofs.disagree() => {
+                    save.report.set(experiment, Saved::Kept { why: Why::Erased, winner: None });
+                }
                 (Ok(key), Proof::NotRead) => {
                     let new = Entry::new(entry.value.clone(), save.expiry);
                     save.send(Change::Insert(key, new), entry, None);
@@ -117,7 +127,7 @@ impl Save {
 
     /// What became of what was sent.
     pub(super) fn was_written(&mut self, answers: Vec<Vec<Result<Outcome>>>) {
-        self.state = State::Done;
+        self.state = State::Reading;
         let sent = std::mem::take(&mut self.sent);
         let counts = answers.iter().map(Vec::len);
         let answers: Vec<_> = if counts.eq(sent.chunks(MAX_CHANGES).map(<[_]>::len)) {
@@ -128,8 +138,27 @@ impl Save {
             vec![Err(Error::new(ErrorKind::Unexpected, context)); sent.len()]
         };
         for (sent, answer) in sent.into_iter().zip(answers) {
+            if let Some(taken) = self.takes(&sent, &answer) {
+                self.to_replace.push(taken);
+                continue;
+            }
             let key = sent.change.key().as_str().to_owned();
             self.report.set(&key, self.settle(sent, answer));
+        }
+        self.takes_new = !self.to_replace.is_empty();
+    }
+
+    /// What an insert that nothing proves is to replace, if it may: another variation of the same shape.
+    fn takes(&self, sent: &Sent, answer: &Result<Outcome>) -> Option<(Key, Revision, Bucketed)> {
+        let may = self.unproven == Unproven::TakeNew && self.insert_lost == Why::Unproven;
+        match (&sent.change, answer) {
+            (Change::Insert(key, new), Ok(Outcome::Kept(winner))) if may => {
+                let stands = bucketed(winner.value.as_str()).ok()?;
+                let variation_id = sent.variation_id.clone();
+                let new = Bucketed { variation_id, value: new.value.clone() };
+                (stands != new.variation_id).then(|| (key.clone(), winner.revision, new))
+            }
+            _ => None,
         }
     }
 
@@ -139,9 +168,14 @@ impl Save {
             let error = Error::new(ErrorKind::Corrupt, format!("the stored entry {}", damaged.damage));
             return self.report.set(key.as_str(), Saved::Failed { error });
         }
+        if self.takes_new && stored.epoch().is_some() {
+            let winner = stored.get(key.as_str()).map(|stands| stands.value.clone());
+            return self.report.set(key.as_str(), Saved::Kept { why: Why::Erased, winner });
+        }
         let Some(stands) = stored.get(key.as_str()) else {
             // A mark that has ended since is no erasure since.
-            let erased = stored.epoch().is_some() && self.epoch != EpochCheck::Is(stored.epoch());
+            let knows = self.epoch == EpochCheck::Is(stored.epoch()) && !self.proofs_disagree;
+            let erased = stored.epoch().is_some() && !knows;
             let why = if erased { Why::Erased } else { Why::Gone };
             return self.report.set(key.as_str(), Saved::Kept { why, winner: None });
         };
@@ -180,7 +214,12 @@ impl Save {
             (Ok(Outcome::Inserted), None) => Saved::Inserted,
             (Ok(Outcome::Replaced), Some(old)) => Saved::Replaced { old },
             (Ok(Outcome::Unchanged), Some(_)) => Saved::Unchanged,
-            (Ok(Outcome::Kept(winner)), _) => kept(lost, winner.value, &sent.variation_id),
+            (Ok(Outcome::Kept(winner)), _) => match kept(lost, winner.value, &sent.variation_id) {
+                Saved::Kept { why: Why::Unproven, .. } if self.unproven == Unproven::Error => {
+                    Saved::unproven()
+                }
+                kept => kept,
+            },
             (Ok(Outcome::Erased), _) => Saved::Kept { why: Why::Erased, winner: None },
             (Ok(Outcome::Gone), Some(_)) => Saved::Kept { why: Why::Gone, winner: None },
             (Ok(Outcome::Expired), _) => {

@@ -103,6 +103,7 @@ pub(crate) struct Hooked {
 #[derive(Default)]
 pub(crate) struct Hooks {
     before_write: Option<Box<dyn FnOnce() + Send>>,
+    before_write_after_next: Option<Box<dyn FnOnce() + Send>>,
     pub(crate) fail_reads: bool,
     reads: usize,
     pub(crate) writes: Vec<Write>,
@@ -117,6 +118,10 @@ impl std::fmt::Debug for Hooks {
 impl Hooked {
     pub(crate) fn before_next_write(&self, happens: impl FnOnce() + Send + 'static) {
         self.hooks.lock().unwrap().before_write = Some(Box::new(happens));
+    }
+
+    pub(crate) fn before_write_after_next(&self, happens: impl FnOnce() + Send + 'static) {
+        self.hooks.lock().unwrap().before_write_after_next = Some(Box::new(happens));
     }
 
     /// Reads and writes so far, since this was last asked.
@@ -143,7 +148,8 @@ impl Store for Hooked {
     fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome, Error>>> {
         let mut hooks = self.hooks.lock().unwrap();
         hooks.writes.extend_from_slice(writes);
-        let happens = hooks.before_write.take();
+        let after = hooks.before_write_after_next.take();
+        let happens = std::mem::replace(&mut hooks.before_write, after);
         drop(hooks);
         if let Some(happens) = happens {
             happens();

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test asserts, and an assertion panics")]
 
 mod bench;
+mod bucket_map;
 mod guard;
+mod policies;
 
 use std::sync::Arc;
 

@@ -34,6 +34,22 @@ fn each_opened_memory_is_its_own() {
     assert_eq!(other.put("ann", "b", "1").unwrap_err().kind(), ErrorKind::Full);
 }
 
+#[test]
+fn what_a_url_says_of_saves_is_what_the_services_do() {
+    let red = r#"{"user_id":"ann","experiment_bucket_map":{"e1":{"variation_id":"red"}}}"#;
+    let saved = |options: &str| {
+        let service = stickystore::open(&format!("memory:?namespace=n&{options}")).unwrap().optimizely();
+        service.save_json(red).unwrap();
+        let has_receipt = service.lookup_json("ann").unwrap().contains("sr1.");
+        let report = service.save_json(&red.replace("red", "blue")).unwrap().to_json();
+        (has_receipt, report.split('"').nth(7).unwrap().to_owned())
+    };
+    assert_eq!(saved(""), (true, "kept".to_owned()));
+    assert_eq!(saved("receipt=off"), (false, "kept".to_owned()));
+    assert_eq!(saved("unproven=take-new"), (true, "replaced".to_owned()));
+    assert_eq!(saved("unproven=error"), (true, "failed".to_owned()));
+}
+
 #[cfg(feature = "blocking")]
 #[test]
 fn a_strangers_store_opens_through_both_apis_and_gets_the_url_without_our_options() {

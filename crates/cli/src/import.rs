@@ -1,0 +1,159 @@
+//! `import`: brings assignments from the layouts that people have today. It only inserts: what stands in the store stays.
+//!
+//! Who switches without it flips every user. It can be stopped and started again: `--state` keeps the place, and what was
+//! imported before is found there.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Serialize;
+use stickystore::Sticky;
+
+use crate::answer::{Answer, say};
+use crate::entries::one_line;
+use crate::opening::StoreOptions;
+use crate::progress::Progress;
+
+mod dry_run;
+mod format;
+mod source;
+mod state;
+
+use dry_run::DryRun;
+use format::{Became, Format};
+use source::{Row, Source};
+use state::State;
+
+/// So many rows are imported between two notes of the place.
+const PAGE: usize = 512;
+
+/// So many rows of a page are under way at once: writes that wait together share a round trip, or a sync of the disk.
+const THREADS: usize = 32;
+
+/// So many rows that were refused are shown; the others are counted.
+const SHOWN: usize = 10;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What the source holds
+    #[arg(long, value_enum)]
+    from: Format,
+    /// A file with lines of JSON, each {"key": .., "value": ..} or the document itself; - reads stdin; or, where the
+    /// command has the feature, the URL of a Redis server whose strings are read, as redis://host/0?match=ups:*
+    source: String,
+    #[command(flatten)]
+    store: StoreOptions,
+    /// What the source's keys have before what they name
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    strip_prefix: String,
+    /// Only say what would become of it
+    #[arg(long)]
+    dry_run: bool,
+    /// Keeps the place in this file, and goes on from there
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    state: Option<PathBuf>,
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of the rows and their entries.
+#[derive(Debug, Default, Serialize)]
+struct Counts {
+    rows: usize,
+    /// Entries that are new in the store.
+    inserted: usize,
+    /// Entries that stood there already, with this value.
+    unchanged: usize,
+    /// Entries where another value stands, which stays.
+    kept: usize,
+    /// Entries and rows that are not what they should be.
+    refused: usize,
+    /// Where, and why: the first of them.
+    refusals: BTreeMap<String, String>,
+}
+
+/// No if something was refused, or another value kept.
+pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
+    let mut sticky = options.store.open()?;
+    if options.dry_run {
+        let (store, settings) = (Arc::clone(sticky.store()), sticky.settings().clone());
+        sticky = Sticky::new(DryRun::new(store), settings);
+    }
+    let mut state = State::open(options.state.as_deref(), &options.source)?;
+    let mut source = Source::open(&options.source, state.place())?;
+    let (mut counts, progress) = (Counts::default(), Progress::new());
+    while let Some(page) = source.next_page(PAGE)? {
+        for (row, became) in page.rows.iter().zip(import(&sticky, options, &page.rows)) {
+            counts.add(row, became?);
+        }
+        state.keep(&page.next)?;
+        progress.show(&format!("{} rows, {} inserted", counts.rows, counts.inserted));
+    }
+    progress.clear();
+    state.finish()?;
+    let text =
+        if options.json { serde_json::to_string(&counts)? + "\n" } else { counts.in_words(options.dry_run) };
+    say(&text)?;
+    Ok((counts.refused == 0 && counts.kept == 0).into())
+}
+
+/// What became of each row; the store's failure is an error, and all that is wrong with a row is in its answer.
+fn import(
+    sticky: &Sticky,
+    options: &Options,
+    rows: &[Row],
+) -> Vec<stickystore::Result<Vec<(String, Became)>>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(row) = rows.get(place) else { return done };
+            done.push((place, options.from.import(sticky, row, &options.strip_prefix)));
+        }
+    };
+    let mut done: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS.min(rows.len())).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    });
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, became)| became).collect()
+}
+
+impl Counts {
+    fn add(&mut self, row: &Row, entries: Vec<(String, Became)>) {
+        self.rows += 1;
+        for (key, became) in entries {
+            match became {
+                Became::Inserted => self.inserted += 1,
+                Became::Unchanged => self.unchanged += 1,
+                Became::Kept => self.kept += 1,
+                Became::Refused(why) => {
+                    self.refused += 1;
+                    if self.refusals.len() < SHOWN {
+                        self.refusals.insert(format!("{} {key}", row.place).trim_end().to_owned(), why);
+                    }
+                }
+            }
+        }
+    }
+
+    fn in_words(&self, dry_run: bool) -> String {
+        let would = if dry_run { "would be " } else { "" };
+        let mut text = format!(
+            "{} rows: {} entries {would}inserted, {} were there, {} kept as they stand with another value, {} refused\n",
+            self.rows, self.inserted, self.unchanged, self.kept, self.refused
+        );
+        for (place, why) in &self.refusals {
+            text += &format!("  refused: {}: {}\n", one_line(place), one_line(why));
+        }
+        if self.refused > self.refusals.len() {
+            text += &format!("  and {} more\n", self.refused - self.refusals.len());
+        }
+        text
+    }
+}

@@ -1,0 +1,73 @@
+//! A store that answers a write as it would, and does nothing.
+#![deny(clippy::missing_trait_methods)]
+
+use std::sync::Arc;
+
+use stickystore_core::decide::{Stored, damaged, decide};
+use stickystore_core::{
+    Call, Erase, Error, ErrorKind, Finding, Mark, Outcome, Profile, Read, Result, Scan, Store, StoreInfo,
+    UnixMillis, Write,
+};
+
+/// Reads what there is, writes nothing.
+#[derive(Debug)]
+pub(super) struct DryRun(Arc<dyn Store>);
+
+impl DryRun {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self(store)
+    }
+}
+
+impl Store for DryRun {
+    fn info(&self) -> &StoreInfo {
+        self.0.info()
+    }
+
+    fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
+        self.0.read(call, reads)
+    }
+
+    fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
+        let reads: Vec<_> = writes.iter().map(|write| Read::all(write.subject().clone())).collect();
+        let answers = self.0.read(call, &reads);
+        writes.iter().zip(answers).map(|(write, profile)| would_answer(write, profile, call.now)).collect()
+    }
+
+    fn erase(&self, _call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
+        let error = Error::new(ErrorKind::Unsupported, "a dry run erases nothing");
+        vec![Err(error); erases.len()]
+    }
+
+    fn ping(&self, call: Call) -> Result<()> {
+        self.0.ping(call)
+    }
+
+    fn close(&self, call: Call) -> Result<()> {
+        self.0.close(call)
+    }
+
+    fn diagnose(&self, call: Call) -> Vec<Finding> {
+        self.0.diagnose(call)
+    }
+
+    fn scan(&self) -> Option<&dyn Scan> {
+        self.0.scan()
+    }
+}
+
+fn would_answer(write: &Write, profile: Result<Profile>, now: UnixMillis) -> Vec<Result<Outcome>> {
+    let profile = match profile {
+        Ok(profile) => profile,
+        Err(error) => return vec![Err(error); write.changes().len()],
+    };
+    let mark = profile.epoch().map(|epoch| Mark::new(epoch, UnixMillis::MAX));
+    let answer = |change: &stickystore_core::Change| {
+        if profile.damaged().iter().any(|damaged| damaged.key == *change.key()) {
+            return Err(damaged());
+        }
+        let stored = profile.get(change.key().as_str()).map_or(Stored::Absent, Stored::Entry);
+        decide(change, stored, write.epoch(), mark, now).outcome
+    };
+    write.changes().iter().map(answer).collect()
+}

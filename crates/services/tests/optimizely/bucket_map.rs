@@ -1,0 +1,168 @@
+//! The bucket map for the attribute: what its receipt proves, next to the lookup's.
+
+use serde_json::{Map, Value};
+use stickystore_services::optimizely::{BucketMap, UserProfile};
+use stickystore_services::{Receipts, SaveReport, Saved, Why};
+
+use crate::bench::{Bench, kept, pairs};
+
+fn map(json: &str) -> Map<String, Value> {
+    serde_json::from_str(json).unwrap()
+}
+
+fn variation(id: &str) -> Value {
+    serde_json::json!({ "variation_id": id })
+}
+
+/// What an SDK saves that had this profile from its lookup and this map by attribute, with these decisions: the map lies
+/// over the profile, entry by entry.
+fn spread(lookup: &UserProfile, attribute: &str, decided: &[(&str, &str)]) -> String {
+    let lookup: Value = serde_json::from_str(&lookup.to_json()).unwrap();
+    let mut all = lookup.get("experiment_bucket_map").and_then(Value::as_object).cloned().unwrap_or_default();
+    all.extend(map(attribute));
+    all.extend(decided.iter().map(|(experiment, id)| (experiment.to_string(), variation(id))));
+    serde_json::json!({"user_id": "ann", "experiment_bucket_map": all}).to_string()
+}
+
+fn fetched(bench: &Bench) -> String {
+    bench.service.bucket_map("ann").unwrap().to_json()
+}
+
+fn save(bench: &Bench, profile: &str) -> SaveReport {
+    bench.service.save_json(profile).unwrap()
+}
+
+#[test]
+fn it_is_the_bare_map_with_a_receipt_of_its_own() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let fetched = map(&fetched(&bench));
+    assert_eq!(fetched.keys().collect::<Vec<_>>(), ["e1", "stickystoremap"]);
+    assert_eq!(fetched["e1"], variation("A"));
+    assert!(fetched["stickystoremap"]["variation_id"].as_str().unwrap().starts_with("sr1."));
+    let without = Bench::with(|settings| settings.with_receipts(Receipts::Off));
+    assert_eq!(self::fetched(&without), "{}");
+}
+
+#[test]
+fn t6_a_map_that_was_fetched_early_rolls_nothing_back() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let early = fetched(&bench);
+    bench.save(&crate::bench::with(bench.lookup(), "e1", "B"));
+    let report = save(&bench, &spread(&bench.lookup(), &early, &[("e2", "new")]));
+    assert!(matches!(report.get("e1"), Some(Saved::Unchanged)), "it was only carried: {report:?}");
+    assert!(matches!(report.get("e2"), Some(Saved::Inserted)));
+    assert_eq!(bench.stored(), pairs(&[("e1", "B"), ("e2", "new")]));
+}
+
+#[test]
+fn t6_a_raw_map_is_its_callers_own_word() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let raw = r#"{"e1":{"variation_id":"C"}}"#;
+    let report = save(&bench, &spread(&bench.lookup(), raw, &[]));
+    assert!(matches!(report.get("e1"), Some(Saved::Replaced { .. })), "{report:?}");
+}
+
+#[test]
+fn what_was_fetched_and_changed_is_replaced_also_without_a_lookup() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let profile = spread(&UserProfile::new("ann"), &fetched(&bench), &[("e1", "B")]);
+    assert!(matches!(save(&bench, &profile).get("e1"), Some(Saved::Replaced { .. })));
+    assert_eq!(bench.stored(), pairs(&[("e1", "B")]));
+}
+
+#[test]
+fn what_was_fetched_and_replaced_by_another_since_is_kept() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let early = fetched(&bench);
+    bench.save(&crate::bench::with(bench.lookup(), "e1", "B"));
+    // The lookup read B, but the SDK saw the map's A, and decided on C.
+    let report = save(&bench, &spread(&bench.lookup(), &early, &[("e1", "C")]));
+    assert_eq!(kept(&report, "e1").0, Why::Raced);
+    assert_eq!(bench.stored(), pairs(&[("e1", "B")]));
+}
+
+#[test]
+fn where_the_user_was_erased_between_the_two_reads_nothing_is_added() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let early = fetched(&bench);
+    bench.erase();
+    let report = save(&bench, &spread(&bench.lookup(), &early, &[("e1", "B"), ("e2", "new")]));
+    assert_eq!(kept(&report, "e1"), (Why::Erased, None));
+    assert_eq!(kept(&report, "e2"), (Why::Erased, None));
+    assert_eq!(bench.stored(), pairs(&[]));
+    // The next decision, with a map of after the erasure, is written.
+    let report = save(&bench, &spread(&bench.lookup(), &fetched(&bench), &[("e2", "new")]));
+    assert!(matches!(report.get("e2"), Some(Saved::Inserted)), "{report:?}");
+}
+
+#[test]
+fn a_map_whose_receipt_proves_nothing_leaves_nothing_proved() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let elsewhere = Bench::with(|_| {
+        stickystore_services::Settings::new(stickystore_core::Namespace::new("elsewhere").unwrap())
+    });
+    for receipt in
+        ["sr1.", "sr2.x.-.y", map(&fetched(&elsewhere))["stickystoremap"]["variation_id"].as_str().unwrap()]
+    {
+        let early =
+            format!(r#"{{"e1":{{"variation_id":"X"}},"stickystoremap":{{"variation_id":"{receipt}"}}}}"#);
+        let profile = spread(&bench.lookup(), &early, &[]);
+        assert_eq!(kept(&save(&bench, &profile), "e1").0, Why::Unproven, "{receipt}");
+        // Nor does it after somebody has read it and passed it on.
+        let passed_on = UserProfile::parse(&profile).unwrap().to_json();
+        assert_eq!(kept(&save(&bench, &passed_on), "e1").0, Why::Unproven, "{receipt}");
+    }
+    assert_eq!(bench.stored(), pairs(&[("e1", "A")]));
+}
+
+#[test]
+fn both_receipts_survive_whoever_reads_the_profile_and_passes_it_on() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A"), ("e2", "A")]);
+    let profile = spread(&bench.lookup(), &fetched(&bench), &[]);
+    let passed_on = UserProfile::parse(&profile).unwrap().to_json();
+    let both = |json: &str| {
+        let all = map(json)["experiment_bucket_map"].as_object().cloned().unwrap();
+        ["stickystore", "stickystoremap"].map(|key| all[key].clone())
+    };
+    assert_eq!(both(&passed_on), both(&profile));
+}
+
+#[test]
+fn no_receipt_is_ever_stored() {
+    let bench = Bench::with(|settings| settings.with_receipts(Receipts::Off));
+    for key in ["stickystore", "stickystoremap"] {
+        for receipt in ["sr1.a.b.c", "sr99.", "sr1.AAAAAAAAAAA.-.AAAA"] {
+            save(
+                &bench,
+                &spread(
+                    &UserProfile::new("ann"),
+                    &format!(r#"{{"{key}":{{"variation_id":"{receipt}"}}}}"#),
+                    &[],
+                ),
+            );
+        }
+        // An experiment that is really named so is.
+        save(
+            &bench,
+            &spread(&UserProfile::new("ann"), &format!(r#"{{"{key}":{{"variation_id":"srx"}}}}"#), &[]),
+        );
+    }
+    assert_eq!(bench.stored(), pairs(&[("stickystore", "srx"), ("stickystoremap", "srx")]));
+}
+
+#[test]
+fn an_experiment_that_is_really_named_so_takes_the_receipts_place() {
+    let bench = Bench::new();
+    bench.save_bare(&[("stickystoremap", "A")]);
+    assert_eq!(fetched(&bench), r#"{"stickystoremap":{"variation_id":"A"}}"#);
+    let map: BucketMap = bench.service.bucket_map("ann").unwrap();
+    assert_eq!(map.variation("stickystoremap"), Some("A"));
+}
