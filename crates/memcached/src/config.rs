@@ -48,7 +48,7 @@ pub struct Config {
     pub(crate) login: Option<Login>,
     pub(crate) grace: Duration,
     pub(crate) connect_timeout: Duration,
-    max_item: usize,
+    pub(crate) max_item: usize,
     max_entry: Option<usize>,
 }
 

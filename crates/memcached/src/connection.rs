@@ -18,7 +18,7 @@ use tokio::time::timeout_at;
 use crate::config::{Config, Login};
 use crate::error;
 use crate::greeting::Greeting;
-use crate::wire::{Command, Dialect, Form, Reply};
+use crate::wire::{Command, Dialect, Form, Garbled, Refusal, Reply};
 
 /// One connection to a server at a time, made when it is needed and made anew when it died.
 pub(crate) type Lane = stickystore_transport::Lane<Connector>;
@@ -60,7 +60,11 @@ impl Connector {
     async fn set_up(&self, link: &Link) -> Result<Greeting> {
         if let Some(login) = &self.login {
             let command = Command::Login { user: &login.user, password: login.password.reveal() };
-            link.one(&command).await.and_then(done)?;
+            match link.one(&command).await? {
+                Reply::Done => {}
+                Reply::Refused(_) => return Err(error::refused(Refusal::Denied)),
+                _ => return Err(error::odd_answer()),
+            }
         }
         Greeting::ask(link).await
     }
@@ -175,7 +179,7 @@ struct Driver {
     waiting: VecDeque<Waiting>,
     /// How many commands they are.
     commands: usize,
-    _ended: EndsWith,
+    ended: EndsWith,
 }
 
 struct Waiting {
@@ -195,13 +199,13 @@ enum End {
 impl Driver {
     fn new(asks: mpsc::Receiver<Ask>, dialect: Dialect, ended: EndsWith) -> Self {
         let (unwritten, arrived) = (BytesMut::new(), BytesMut::new());
-        Self { asks, dialect, unwritten, arrived, waiting: VecDeque::new(), commands: 0, _ended: ended }
+        Self { asks, dialect, unwritten, arrived, waiting: VecDeque::new(), commands: 0, ended }
     }
 
     async fn drive(mut self, stream: Stream) {
         let end = self.carry(stream).await;
         // Before anybody is told: whoever comes next shall not take this connection.
-        self._ended.end();
+        self.ended.end();
         self.asks.close();
         let mut waiting = self.waiting.into_iter();
         if matches!(end, End::Garbled)
@@ -267,20 +271,20 @@ impl Driver {
     }
 
     /// Gives what has arrived to those who wait for it.
-    fn deliver(&mut self) -> Result<(), crate::wire::Garbled> {
+    fn deliver(&mut self) -> Result<(), Garbled> {
         while !self.arrived.is_empty() {
             let Some(answer) = self.dialect.decode(&mut self.arrived)? else { break };
-            let waiting = self.waiting.front_mut().ok_or(crate::wire::Garbled)?;
-            let Some((opaque, form)) = waiting.expected.pop_front() else { return Err(crate::wire::Garbled) };
+            let waiting = self.waiting.front_mut().ok_or(Garbled)?;
+            let Some((opaque, form)) = waiting.expected.pop_front() else { return Err(Garbled) };
             if !answer.answers(opaque, form) {
-                return Err(crate::wire::Garbled);
+                return Err(Garbled);
             }
             self.commands = self.commands.saturating_sub(1);
             let leaves_order = answer.leaves_order(form);
             waiting.replies.push(answer.reply);
             self.settle();
             if !leaves_order {
-                return Err(crate::wire::Garbled);
+                return Err(Garbled);
             }
         }
         Ok(())

@@ -25,10 +25,9 @@ impl Greeting {
     pub(crate) async fn ask(link: &Link) -> Result<Self> {
         // When it was asked, so that the answer's way counts as time that has passed.
         let asked = Instant::now();
-        let replies = link.send(&[Command::Stats(""), Command::Stats("settings")]).await?;
-        let mut replies = replies.into_iter().map(stats);
-        let general = replies.next().unwrap_or_else(|| Err(error::odd_answer()))?;
-        let settings = replies.next().unwrap_or_else(|| Err(error::odd_answer()))?;
+        // One after the other: to two at once, a server that wants a login answers one.
+        let general = stats(link.one(&Command::Stats("")).await?)?;
+        let settings = stats(link.one(&Command::Stats("settings")).await?)?;
         if get(&settings, "cas_enabled") == Some("no") {
             return Err(error::without_swap());
         }

@@ -44,6 +44,7 @@ struct Shared {
     info: StoreInfo,
     grace: Duration,
     room: Room,
+    max_item: usize,
     names: Vec<String>,
     servers: Vec<Server>,
     closed: AtomicBool,
@@ -81,6 +82,7 @@ impl MemcachedStore {
             info,
             grace: config.grace,
             room,
+            max_item: config.max_item,
             names: config.servers.iter().map(|server| server.name.clone()).collect(),
             servers: servers.collect(),
             closed: AtomicBool::new(false),
@@ -134,6 +136,18 @@ impl MemcachedStore {
     /// Every server's name, and the connection for what takes long.
     pub(crate) fn long_lanes(&self) -> impl Iterator<Item = (&str, &Arc<Lane>)> {
         self.0.names.iter().map(String::as_str).zip(self.0.servers.iter().map(|server| &server.batches))
+    }
+
+    /// The servers' names in order, a line each.
+    pub(crate) fn list(&self) -> String {
+        let mut names = self.0.names.clone();
+        names.sort_unstable();
+        names.into_iter().map(|name| name + "\n").collect()
+    }
+
+    /// The largest item that is sent.
+    pub(crate) fn max_item(&self) -> usize {
+        self.0.max_item
     }
 
     /// The connection for a call with so many users to the server that keeps this key.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -118,7 +119,7 @@ impl Memcached {
         command.env("MEMCACHED_PORT_FILENAME", &ports).args(&self.options);
         command.envs(self.environment.iter().map(|(name, text)| (name, text)));
         command.stdout(Stdio::null()).stderr(log);
-        let is_ready = || ports.exists() || socket.exists();
+        let is_ready = || ports.exists() || UnixStream::connect(&socket).is_ok();
         self.process = Process::start(command, is_ready).unwrap();
         self.process.is_some()
     }

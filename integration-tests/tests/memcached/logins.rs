@@ -1,9 +1,11 @@
 //! TLS, logins and sockets: own authorities, client certificates, passwords, and each of them wrong.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stickystore_core::{AsyncStore as _, AsyncStoreExt as _, Effect, ErrorKind, Result};
+use stickystore_core::{AsyncStoreExt as _, Effect, EpochCheck, Erase, ErrorKind, Outcome, Result};
 use stickystore_integration_tests::authority::{Authority, Issued};
 use stickystore_integration_tests::server::memcached::Memcached;
 use stickystore_integration_tests::server::{Folder, Missing};
@@ -11,12 +13,17 @@ use stickystore_memcached::{Config, MemcachedStore};
 
 use crate::bench::{call, entry, key, server, user};
 
-/// A server in a folder with these files, whose options name them as `{folder}/..`.
-fn server_with(files: &[(&str, &str)], options: &[&str], variables: &[(&str, &str)]) -> Option<Memcached> {
+/// A folder with these files.
+fn folder_with(files: &[(&str, &str)]) -> Folder {
     let folder = Folder::new("memcached");
     for (name, content) in files {
         fs::write(folder.path().join(name), content).unwrap();
     }
+    folder
+}
+
+/// A server whose options and variables name the files of its folder as `{folder}/..`.
+fn server_in(folder: Folder, options: &[&str], variables: &[(&str, &str)]) -> Option<Memcached> {
     let path = folder.path().display().to_string();
     let placed = |text: &&str| text.replace("{folder}", &path);
     let options: Vec<_> = options.iter().map(placed).collect();
@@ -40,19 +47,32 @@ fn secure(authority: &Authority, own: &Issued, clients: &str) -> Option<Memcache
     let settings = format!(
         "ssl_chain_cert={{folder}}/cert.pem,ssl_key={{folder}}/key.pem,ssl_ca_cert={{folder}}/ca.pem,ssl_verify_mode={clients}"
     );
-    server_with(&files, &["-Z", "-o", &settings], &[])
+    server_in(folder_with(&files), &["-Z", "-o", &settings], &[])
 }
 
 /// A server that knows bob by a file of names and passwords.
 fn with_file() -> Option<Memcached> {
-    server_with(&[("users", "bob:s3cret\n")], &["-Y", "{folder}/users"], &[])
+    server_in(folder_with(&[("users", "bob:s3cret\n")]), &["-Y", "{folder}/users"], &[])
 }
 
 /// A server that knows bob by SASL, and speaks only the binary protocol.
 fn with_sasl() -> Option<Memcached> {
-    let files = [("users", "bob:s3cret\n"), ("memcached.conf", "mech_list: plain\n")];
-    let variables = [("MEMCACHED_SASL_PWDB", "{folder}/users"), ("SASL_CONF_PATH", "{folder}")];
-    server_with(&files, &["-S"], &variables)
+    let folder = Folder::new("memcached");
+    let users = folder.path().join("users");
+    let mut command = Command::new("saslpasswd2");
+    command.args(["-p", "-c", "-a", "memcached", "-f"]).arg(&users).arg("bob").stdin(Stdio::piped());
+    let Ok(mut making) = command.spawn() else {
+        println!("skipped: {:?}", Missing::because("memcached", "saslpasswd2 is not installed".to_owned()));
+        return None;
+    };
+    making.stdin.take().unwrap().write_all(b"s3cret").unwrap();
+    assert!(making.wait().unwrap().success(), "bob has a password");
+    let settings = format!(
+        "mech_list: plain\npwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\n",
+        users.display()
+    );
+    fs::write(folder.path().join("memcached.conf"), settings).unwrap();
+    server_in(folder, &["-S"], &[("SASL_CONF_PATH", "{folder}")])
 }
 
 async fn works(config: Config) -> Result<()> {
@@ -163,27 +183,20 @@ async fn denied(config: Config) {
 
 #[tokio::test]
 async fn the_binary_protocol_keeps_what_the_other_one_does() {
-    // A server without SASL speaks both, so that one can look at what the other left.
-    let Some(server) = server_with(&[], &["-B", "auto"], &[]) else { return };
-    let Some(sasl) = with_sasl() else { return };
-    let store = MemcachedStore::new(&config(&sasl_url(&sasl))).unwrap();
+    let Some(server) = with_sasl() else { return };
+    let url = format!("memcache://bob:s3cret@127.0.0.1:{}?auth=sasl", server.port());
+    let store = MemcachedStore::new(&config(&url)).unwrap();
     let (subject, large) = (user("ann"), "x".repeat(900_000));
     let first = entry("v");
     store.put(call(), &subject, key("k"), first.clone()).await.unwrap();
     store.put(call(), &subject, key("l"), entry(&large)).await.unwrap();
-    let taken =
-        store.insert(call(), &subject, stickystore_core::EpochCheck::Ignore, key("k"), entry("w")).await;
-    assert_eq!(taken.unwrap(), stickystore_core::Outcome::Kept(first));
+    let taken = store.insert(call(), &subject, EpochCheck::Ignore, key("k"), entry("w")).await;
+    assert_eq!(taken.unwrap(), Outcome::Kept(first));
     let too_large = store.put(call(), &subject, key("m"), entry(&large)).await.unwrap_err();
     assert_eq!(too_large.kind(), ErrorKind::TooLarge, "{too_large}");
-    let erase = stickystore_core::Erase::new(subject.clone(), call().now);
+    let erase = Erase::new(subject.clone(), call().now);
     assert!(store.erase_one(call(), erase.clone()).await.unwrap());
     assert_eq!(store.load(call(), &subject).await.unwrap().epoch(), Some(erase.epoch));
-    works(config(&server.url())).await.unwrap();
-}
-
-fn sasl_url(server: &Memcached) -> String {
-    format!("memcache://bob:s3cret@127.0.0.1:{}?auth=sasl", server.port())
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 
 mod bench;
 mod conformance;
+mod diagnose;
 mod failure;
 mod logins;
+mod processes;
 mod server_side;
