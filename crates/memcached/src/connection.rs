@@ -161,10 +161,10 @@ impl Drop for Link {
 }
 
 /// Whether a command that has no answer of its own was done.
-pub(crate) fn done(reply: Reply) -> Result<()> {
+pub(crate) fn done(reply: &Reply) -> Result<()> {
     match reply {
         Reply::Done => Ok(()),
-        Reply::Refused(refusal) => Err(error::refused(refusal)),
+        Reply::Refused(refusal) => Err(error::refused(*refusal)),
         _ => Err(error::odd_answer()),
     }
 }

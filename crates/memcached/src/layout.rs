@@ -181,8 +181,7 @@ fn owner_of(head: &[u8]) -> Option<Subject> {
     let (prefix, version) = (words.next()?, words.next()?);
     let (namespace, user) = (unescaped(words.next()?)?, unescaped(words.next()?)?);
     let is_head = prefix == PREFIX && version == VERSION && words.next().is_none();
-    let subject = is_head.then_some(Subject::new(Namespace::new(namespace).ok()?, UserId::new(user).ok()?));
-    subject
+    is_head.then_some(Subject::new(Namespace::new(namespace).ok()?, UserId::new(user).ok()?))
 }
 
 /// The key of a line, if it is one that we would have written.

@@ -160,7 +160,7 @@ impl MemcachedStore {
         self.admit(call)?;
         let ping = async |server: &Server| {
             let connection = server.singles.connection(call.deadline).await?;
-            connection.run(call.deadline, connection.link().one(&Command::Noop)).await.and_then(done)
+            done(&connection.run(call.deadline, connection.link().one(&Command::Noop)).await?)
         };
         join_all(self.0.servers.iter().map(ping)).await.into_iter().collect()
     }
