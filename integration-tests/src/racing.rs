@@ -11,6 +11,7 @@ use stickystore_core::{
     AsyncStore, Blocking, Call, Entry, Epoch, Expiry, Key, Namespace, Profile, Revision, StoreExt as _,
     Subject, SystemClock, UserId, Value,
 };
+use stickystore_memcached::MemcachedStore;
 use stickystore_redis::{Config, RedisStore};
 
 mod child;
@@ -49,6 +50,10 @@ pub fn open(url: &str) -> Arc<dyn AsyncStore> {
     match url.split(':').next().unwrap() {
         "redis" | "rediss" | "redis+unix" => {
             Arc::new(RedisStore::new(&Config::from_url(url).unwrap()).unwrap())
+        }
+        "memcache" | "memcaches" | "memcache+unix" => {
+            let config = stickystore_memcached::Config::from_url(url).unwrap();
+            Arc::new(MemcachedStore::new(&config).unwrap())
         }
         scheme => panic!("processes share no store of the scheme {scheme:?}"),
     }

@@ -30,6 +30,34 @@ pub(crate) const NEEDS: &[Need] = &[
         ],
     },
     Need {
+        name: "memcached",
+        probe: &["memcached", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "memcached"],
+        ],
+    },
+    Need {
+        name: "SASL for memcached",
+        probe: &[
+            "sh",
+            "-c",
+            "command -v saslpasswd2 && ls /usr/lib/*/sasl2/libplain.so /usr/lib/*/sasl2/libsasldb.so",
+        ],
+        install: &[
+            &["apt-get", "update"],
+            &[
+                "apt-get",
+                "install",
+                "--yes",
+                "--no-install-recommends",
+                "sasl2-bin",
+                "libsasl2-modules",
+                "libsasl2-modules-db",
+            ],
+        ],
+    },
+    Need {
         name: "java",
         probe: &["java", "-version"],
         install: &[

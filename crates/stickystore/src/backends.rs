@@ -12,6 +12,8 @@ mod memory;
 mod cassandra;
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "memcached")]
+mod memcached;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -19,6 +21,8 @@ mod redis;
 use off as cassandra;
 #[cfg(not(feature = "embedded"))]
 use off as embedded;
+#[cfg(not(feature = "memcached"))]
+use off as memcached;
 #[cfg(not(feature = "redis"))]
 use off as redis;
 
@@ -34,6 +38,11 @@ pub(crate) struct Backend {
 pub(crate) const ALL: &[Backend] = &[
     Backend { schemes: &["memory"], feature: "", opener: memory::opener },
     Backend { schemes: &["embedded"], feature: "embedded", opener: embedded::opener },
+    Backend {
+        schemes: &["memcache", "memcaches", "memcache+unix"],
+        feature: "memcached",
+        opener: memcached::opener,
+    },
     Backend { schemes: &["redis", "rediss", "redis+unix", "unix"], feature: "redis", opener: redis::opener },
     Backend { schemes: &["cassandra", "scylla"], feature: "cassandra", opener: cassandra::opener },
 ];
@@ -75,7 +84,7 @@ where
 
 /// A store whose feature is off.
 #[cfg_attr(
-    all(feature = "cassandra", feature = "embedded", feature = "redis"),
+    all(feature = "cassandra", feature = "embedded", feature = "memcached", feature = "redis"),
     expect(dead_code, reason = "all features are on")
 )]
 mod off {

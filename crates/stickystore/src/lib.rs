@@ -33,6 +33,9 @@ pub use stickystore_embedded as embedded;
 /// The layers around stores.
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 pub use stickystore_layers as layers;
+/// The store on Memcached servers.
+#[cfg(feature = "memcached")]
+pub use stickystore_memcached as memcached;
 /// The store on a Redis server.
 #[cfg(feature = "redis")]
 pub use stickystore_redis as redis;
