@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 use stickystore::Sticky;
+use stickystore::services::Unproven;
 
 use crate::answer::{Answer, say};
 use crate::entries::one_line;
@@ -78,7 +79,9 @@ struct Counts {
 
 /// No if something was refused, or another value kept.
 pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
-    let mut sticky = options.store.open()?;
+    // What stands in the store stays, whatever the URL says of saves.
+    let mut sticky =
+        options.store.open()?.with_settings(|settings| settings.with_unproven(Unproven::KeepStored));
     if options.dry_run {
         let (store, settings) = (Arc::clone(sticky.store()), sticky.settings().clone());
         sticky = Sticky::new(DryRun::new(store), settings);

@@ -3,7 +3,7 @@
 use stickystore::{ErrorKind, Result, Sticky, Value};
 use stickystore_core::json::{self, Members};
 use stickystore_core::{Entry, EpochCheck, Error, Expiry, Key, Outcome, StoreExt as _, UnixMillis};
-use stickystore_services::optimizely::is_receipt_entry;
+use stickystore_services::optimizely::{UserProfile, is_receipt_entry};
 use stickystore_services::{SaveReport, Saved};
 
 use super::source::Row;
@@ -79,7 +79,8 @@ fn agent(sticky: &Sticky, row: &Row, prefix: &str) -> Result<Entries> {
         }
         (false, None) => return Err(invalid("a bucket map needs a key, which is its user")),
     };
-    by_report(&sticky.optimizely().save_json(&profile)?)
+    // What is kept elsewhere may have a receipt in it, which proves what was read another time.
+    by_report(&sticky.optimizely().save(&UserProfile::parse(&profile)?.without_proof())?)
 }
 
 /// What a key names, behind the prefix that all of them have.

@@ -133,6 +133,17 @@ fn it_goes_on_where_it_was_stopped() {
 }
 
 #[test]
+fn a_receipt_that_was_kept_elsewhere_replaces_nothing() {
+    let bench = Bench::new();
+    bench
+        .run_with(&["save"], r#"{"user_id":"ann","experiment_bucket_map":{"e1":{"variation_id":"red"}}}"#)
+        .says(0);
+    let with_receipt = bench.run(&["lookup", "ann", "--json"]).says(0).replace("\"red\"", "\"blue\"");
+    assert_eq!(counts(&bench, &["--from", "agent", "-"], &with_receipt, 1)["kept"], 1);
+    assert_eq!(bench.run(&["lookup", "ann"]).says(0), "e1  red\n");
+}
+
+#[test]
 fn a_receipt_is_no_entry_wherever_it_was_kept() {
     let bench = Bench::new();
     let map = r#"{"e1":{"variation_id":"red"},"stickystore":{"variation_id":"sr1.a.-.b"}}"#;
