@@ -32,6 +32,7 @@ pub struct Settings {
 
 /// Whether what a lookup hands to an SDK carries a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Receipts {
     /// It does: a save can replace what its caller read and changed.
     On,
@@ -41,6 +42,7 @@ pub enum Receipts {
 
 /// What becomes of an entry of a save where another value stands and nothing proves that the save's caller had read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unproven {
     /// What stands there stays, and the report says so.
     KeepStored,

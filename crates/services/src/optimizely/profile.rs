@@ -113,6 +113,13 @@ impl UserProfile {
         profile.finish()
     }
 
+    /// The same without what proves which entries were read: saving it only adds. For profiles that were kept elsewhere, whose
+    /// receipts speak of another time or another store.
+    #[must_use]
+    pub fn without_proof(self) -> Self {
+        Self { receipt: Carried::Absent, map_receipt: Carried::Absent, ..self }
+    }
+
     /// The user.
     pub fn user_id(&self) -> &str {
         &self.user_id

@@ -36,7 +36,7 @@ impl Field {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Node, Self::Python, Self::Ruby, Self::DotNet, Self::Go];
+    pub const ALL: &'static [Self] = &[Self::Node, Self::Python, Self::Ruby, Self::DotNet, Self::Go];
 
     /// What this spelling calls the field.
     pub(super) fn name(self, field: Field) -> &'static str {
@@ -83,7 +83,7 @@ impl<'a> Fields<'a> {
         let mut names: Vec<&str> = Vec::new();
         let mut fields = Self { spelling: Dialect::Node, known: Vec::new(), more: Vec::new() };
         for (name, text) in members.iter() {
-            let Some(field) = Dialect::ALL.into_iter().find_map(|dialect| dialect.field(name)) else {
+            let Some(field) = Dialect::ALL.iter().find_map(|dialect| dialect.field(name)) else {
                 fields.more.push((name, text));
                 continue;
             };
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn each_spelling_knows_its_own_names_and_no_two_fields_share_one() {
-        for dialect in Dialect::ALL {
+        for dialect in Dialect::ALL.iter().copied() {
             for field in Field::ALL {
                 assert_eq!(dialect.field(dialect.name(field)), Some(field));
             }

@@ -401,3 +401,17 @@ fn a_blind_write_is_an_insert_and_nothing_else() {
     assert!(writes.iter().all(|write| write.epoch() == EpochCheck::Is(None)));
     assert!(writes.iter().flat_map(Write::changes).all(|change| matches!(change, Change::Insert(..))));
 }
+
+#[test]
+fn without_its_proof_a_profile_only_adds_and_what_comes_back_as_it_was_is_written_where_it_is_not() {
+    let (bench, elsewhere) = (Bench::new(), Bench::new());
+    bench.save_bare(&[("e1", "A")]);
+    let read = bench.lookup();
+    assert_eq!(kept(&bench.save(&with(read.clone().without_proof(), "e1", "B")), "e1").0, Why::Unproven);
+    assert!(!read.clone().without_proof().to_json().contains(RECEIPT_KEY));
+    // The receipt is of the same user and namespace, but of another store.
+    assert!(matches!(elsewhere.save(&read).get("e1"), Some(Saved::Unchanged)));
+    assert_eq!(elsewhere.stored(), pairs(&[]));
+    assert!(matches!(elsewhere.save(&read.without_proof()).get("e1"), Some(Saved::Inserted)));
+    assert_eq!(elsewhere.stored(), pairs(&[("e1", "A")]));
+}

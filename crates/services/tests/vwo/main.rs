@@ -253,7 +253,7 @@ async fn the_async_face_says_the_same() {
             (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string()),
             both => panic!("{both:?}"),
         }
-        for dialect in Dialect::ALL {
+        for dialect in Dialect::ALL.iter().copied() {
             let both = (
                 blocking.get_json("ann", "c1", dialect).unwrap(),
                 asynchronous.get_json("ann", "c1", dialect).await.unwrap(),
