@@ -110,7 +110,7 @@ fn hint(error: Error, meant: Option<String>) -> Error {
     match meant {
         Some(meant) if error.kind() == ErrorKind::Config => {
             let hinted = Error::new(ErrorKind::Config, format!("{}; {meant}", error.context()));
-            hinted.with_origin(error.backend().unwrap_or("stickystore"), Operation::Open).with_source(error)
+            hinted.with_origin(error.backend().unwrap_or("stickystore"), Operation::Open)
         }
         _ => error,
     }
