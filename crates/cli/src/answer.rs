@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
@@ -44,10 +45,10 @@ pub(crate) fn exit(answer: Result<Answer, Box<dyn Error>>) -> ExitCode {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("stickystore: {error}");
+            complain(&error.to_string());
             let mut source = error.source();
             while let Some(below) = source {
-                eprintln!("  because: {below}");
+                ask(&format!("  because: {}\n", one_line(&below.to_string())));
                 source = below.source();
             }
             ExitCode::from(code(&*error))
@@ -56,11 +57,42 @@ pub(crate) fn exit(answer: Result<Answer, Box<dyn Error>>) -> ExitCode {
 }
 
 fn code(error: &(dyn Error + 'static)) -> u8 {
-    use ErrorKind::{Config, Invalid, TooLarge, Unsupported};
-    match error.downcast_ref::<stickystore_core::Error>().map(stickystore_core::Error::kind) {
-        Some(Invalid | TooLarge | Unsupported | Config) | None => 2,
-        Some(_) => 3,
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let ours = error.downcast_ref::<stickystore_core::Error>();
+        if ours.is_some_and(|error| !is_input(error.kind())) {
+            return 3;
+        }
+        next = error.source();
     }
+    2
+}
+
+/// Whether an error of this kind is about what was given, and not the store's failure.
+pub(crate) fn is_input(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Unsupported | ErrorKind::Config)
+}
+
+/// Says on stderr what is wrong.
+pub(crate) fn complain(text: &str) {
+    ask(&format!("stickystore: {}\n", one_line(text)));
+}
+
+/// Writes to stderr. Where nobody can read that, the exit code still says it.
+pub(crate) fn ask(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Without anything that a terminal would act on.
+pub(crate) fn one_line(text: &str) -> String {
+    // Besides control characters: what ends a line or turns the direction of the text.
+    let acts = |c: char| {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+    };
+    let shown = |c: char| if acts(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 /// Prints what was found. Whoever reads it may stop reading, as `head` does.
@@ -72,16 +104,19 @@ pub(crate) fn say(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// How much of an input is taken for one profile, record or value: more than any store keeps of a user's entry.
+pub(crate) const MAX_INPUT: u64 = 16 << 20;
+
 /// What is in this file, or on stdin if it is `-`.
 pub(crate) fn read_input(file: &str) -> Result<String, Box<dyn Error>> {
+    let name = if file == "-" { "stdin" } else { file };
+    let wrong = |error: std::io::Error| Wrong(format!("{name}: {error}"));
+    let input: Box<dyn std::io::Read> =
+        if file == "-" { Box::new(std::io::stdin()) } else { Box::new(File::open(file).map_err(wrong)?) };
     let mut text = String::new();
-    if file == "-" {
-        std::io::stdin()
-            .lock()
-            .read_to_string(&mut text)
-            .map_err(|error| Wrong(format!("stdin: {error}")))?;
-    } else {
-        text = std::fs::read_to_string(file).map_err(|error| Wrong(format!("{file}: {error}")))?;
+    input.take(MAX_INPUT + 1).read_to_string(&mut text).map_err(wrong)?;
+    if text.len() as u64 > MAX_INPUT {
+        return Err(Wrong(format!("{name}: has more than {MAX_INPUT} bytes")).into());
     }
     Ok(text)
 }

@@ -8,7 +8,7 @@ use stickystore::Registry;
 use stickystore_conformance::{Harness, Opened, run_some};
 use stickystore_core::{Result, Store as _};
 
-use crate::answer::{Answer, Wrong, say};
+use crate::answer::{Answer, Wrong, complain, say};
 use crate::noted::{Noted, Users};
 use crate::opening::StoreOptions;
 use crate::progress::Progress;
@@ -48,12 +48,12 @@ pub(crate) fn run(options: &Options) -> std::result::Result<Answer, Box<dyn Erro
     });
     drop(std::panic::take_hook());
     progress.clear();
-    if count == 0 {
-        return Err(Wrong(format!("no case has \"{}\" in its name", options.only)).into());
-    }
     let left = ground.clean()?;
     if left > 0 {
-        eprintln!("stickystore: {left} users of the suite's namespaces (conformance/..) could not be erased");
+        complain(&format!("{left} users of the suite's namespaces (conformance/..) could not be erased"));
+    }
+    if count == 0 {
+        return Err(Wrong(format!("no case has \"{}\" in its name", options.only)).into());
     }
     say(&if options.json { report.to_json() + "\n" } else { report.to_string() })?;
     Ok(report.is_good().into())

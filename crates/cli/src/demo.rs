@@ -3,7 +3,7 @@
 //! Every decision is made as an SDK makes it, through the shipped `lookup` and `save` in the SDK's JSON.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use stickystore::{Registry, Sticky};
@@ -71,13 +71,21 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
         Some(file) => file.clone(),
         None => default_file()?,
     };
-    let url = format!("embedded:{}", file.display());
+    let url = url(&file)?;
     let sticky = open(&url)?;
     let figures = measure(&sticky, options.users)?;
     let found = if options.json { serde_json::to_string(&figures)? + "\n" } else { in_words(&figures, &url) };
     say(&found)?;
     let kept = figures.flipped_with_store == 0 && figures.flipped_after_reassignment == 0;
     Ok(kept.into())
+}
+
+/// The URL of this file, if it can have one.
+fn url(file: &Path) -> Result<String, Wrong> {
+    let path = file.to_str().filter(|path| !path.contains('?'));
+    let path =
+        path.ok_or_else(|| Wrong(format!("{}: the path of a store has no ? and is UTF-8", file.display())))?;
+    Ok(format!("embedded:{path}"))
 }
 
 fn open(url: &str) -> stickystore::Result<Sticky> {
@@ -88,7 +96,7 @@ fn open(url: &str) -> stickystore::Result<Sticky> {
 fn default_file() -> Result<PathBuf, Box<dyn Error>> {
     let file = std::env::temp_dir().join("stickystore-demo.redb");
     if file.exists() {
-        let last = open(&format!("embedded:{}", file.display()))?;
+        let last = open(&url(&file)?)?;
         let (call, namespace) = (last.settings().call(), last.settings().namespace().clone());
         if last.store().scan_users(call, &namespace, None, 1)?.users.is_empty() {
             let what = format!("{}: no demo has left this file; give another with --file", file.display());
@@ -210,14 +218,22 @@ Users whose variation still exists, but who now see another one:
 {}
 The {} users of the dropped variation were given another, and {} of them were moved again.
 
-What is kept of one of them:  {} lookup user-7 --store {url} --namespace demo
+What is kept of one of them:  {} lookup user-{} --store {} --namespace demo
 ",
         figures.users,
         plot.concat(),
         figures.reassigned_with_store,
         figures.flipped_after_reassignment,
-        command()
+        command(),
+        figures.users.saturating_sub(1).min(7),
+        quoted(url)
     )
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/:._-+".contains(c));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// How this command was started, and can be again.

@@ -2,14 +2,13 @@
 //! entries, which it removes when told so.
 
 use std::error::Error;
-use std::io::{BufRead as _, Write as _};
+use std::io::BufRead as _;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use stickystore::{Finding, Severity, Sticky};
 
-use crate::answer::{Answer, say};
-use crate::entries::one_line;
+use crate::answer::{Answer, ask, one_line, say};
 use crate::opening::StoreOptions;
 
 /// How many calls of a kind are timed; the median is told.
@@ -156,27 +155,32 @@ fn in_words(report: &Report) -> String {
 /// Removes the damaged entries that are confirmed; no if some stay.
 fn repair(sticky: &Sticky, user: &str, options: &Options) -> Result<Answer, Box<dyn Error>> {
     let profile = sticky.load(user)?;
-    let mut removed = Vec::new();
+    let (mut removed, mut gone) = (Vec::new(), Vec::new());
     for damaged in profile.damaged() {
         let key = damaged.key.as_str();
         let question = format!("{}: it {}. Remove it? [y/N] ", one_line(key), damaged.damage);
         if options.yes || is_confirmed(&question)? {
-            sticky.remove(user, key)?;
-            removed.push(key);
+            // A person takes their time, and what was confirmed is that damaged entry: somebody else may have removed it,
+            // and a user been assigned anew. No store removes an entry on the condition that it is damaged, so that what
+            // is written between this read and the removal, a round trip later, goes with it.
+            let stands = sticky.load(user)?.damaged().contains(damaged);
+            if stands && sticky.remove(user, key)? { removed.push(key) } else { gone.push(key) }
         }
     }
     let found = profile.damaged().len();
     if options.json {
-        say(&format!("{}\n", serde_json::json!({"damaged": found, "removed": removed})))?;
-    } else {
+        let found = serde_json::json!({"damaged": found, "removed": removed, "gone_meanwhile": gone});
+        say(&format!("{found}\n"))?;
+    } else if gone.is_empty() {
         say(&format!("{found} damaged, {} removed\n", removed.len()))?;
+    } else {
+        say(&format!("{found} damaged, {} removed, {} gone meanwhile\n", removed.len(), gone.len()))?;
     }
-    Ok((removed.len() == found).into())
+    Ok((removed.len() + gone.len() == found).into())
 }
 
 fn is_confirmed(question: &str) -> Result<bool, Box<dyn Error>> {
-    eprint!("{question}");
-    std::io::stderr().flush()?;
+    ask(question);
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -5,7 +5,7 @@ use std::error::Error;
 use stickystore::{How, Value};
 use stickystore_core::json::ObjectWriter;
 
-use crate::answer::{Answer, read_input, say};
+use crate::answer::{Answer, one_line, read_input, say};
 use crate::opening::StoreOptions;
 
 #[derive(clap::Args)]
@@ -146,7 +146,7 @@ pub(crate) fn export(options: &UserOptions) -> Result<Answer, Box<dyn Error>> {
             stickystore_core::Expiry::At(end) => format!("  until {end} ms"),
             _ => String::new(),
         };
-        text += &format!("{}  {}{end}\n", one_line(key.as_str()), entry.value.as_str());
+        text += &format!("{}  {}{end}\n", one_line(key.as_str()), one_line(entry.value.as_str()));
     }
     for damaged in profile.damaged() {
         text += &format!("{}  DAMAGED: it {}\n", one_line(damaged.key.as_str()), damaged.damage);
@@ -162,10 +162,5 @@ fn value(argument: &str) -> Result<Value, Box<dyn Error>> {
 
 /// A value as a person reads it: what a string says, else JSON.
 fn shown(value: &Value) -> String {
-    value.as_string().map_or_else(|| value.as_str().to_owned(), |text| one_line(&text))
-}
-
-/// Without anything that a terminal would act on.
-pub(crate) fn one_line(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    one_line(&value.as_string().unwrap_or_else(|| value.as_str().into()))
 }

@@ -13,8 +13,7 @@ use serde::Serialize;
 use stickystore::Sticky;
 use stickystore::services::Unproven;
 
-use crate::answer::{Answer, say};
-use crate::entries::one_line;
+use crate::answer::{Answer, Wrong, one_line, say};
 use crate::opening::StoreOptions;
 use crate::progress::Progress;
 
@@ -24,7 +23,7 @@ mod source;
 mod state;
 
 use dry_run::DryRun;
-use format::{Became, Format};
+use format::{Became, Entries, Format};
 use source::{Row, Source};
 use state::State;
 
@@ -50,10 +49,10 @@ pub(crate) struct Options {
     /// What the source's keys have before what they name
     #[arg(long, value_name = "TEXT", default_value = "")]
     strip_prefix: String,
-    /// Only say what would become of it
+    /// Only say what would become of it, each row as if it were the only one
     #[arg(long)]
     dry_run: bool,
-    /// Keeps the place in this file, and goes on from there
+    /// Keeps the place in this file, and goes on from there if the rest of the command is the same
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     state: Option<PathBuf>,
     /// Print the counts as JSON
@@ -67,6 +66,8 @@ struct Counts {
     rows: usize,
     /// Entries that are new in the store.
     inserted: usize,
+    /// Records of VWO's that stood there and lacked something, as a goal, which was added.
+    added: usize,
     /// Entries that stood there already, with this value.
     unchanged: usize,
     /// Entries where another value stands, which stays.
@@ -86,17 +87,13 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
         let (store, settings) = (Arc::clone(sticky.store()), sticky.settings().clone());
         sticky = Sticky::new(DryRun::new(store), settings);
     }
-    let mut state = State::open(options.state.as_deref(), &options.source)?;
+    let mut state = State::open(options.state.as_deref(), &options.identity())?;
     let mut source = Source::open(&options.source, state.place())?;
+    state.begin()?;
     let (mut counts, progress) = (Counts::default(), Progress::new());
-    while let Some(page) = source.next_page(PAGE)? {
-        for (row, became) in page.rows.iter().zip(import(&sticky, options, &page.rows)) {
-            counts.add(row, became?);
-        }
-        state.keep(&page.next)?;
-        progress.show(&format!("{} rows, {} inserted", counts.rows, counts.inserted));
-    }
+    let imported = all(&sticky, options, &mut source, &mut state, &mut counts, progress);
     progress.clear();
+    imported?;
     state.finish()?;
     let text =
         if options.json { serde_json::to_string(&counts)? + "\n" } else { counts.in_words(options.dry_run) };
@@ -104,12 +101,38 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
     Ok((counts.refused == 0 && counts.kept == 0).into())
 }
 
+impl Options {
+    /// What a state belongs to: another source, or another store, has a place of its own.
+    fn identity(&self) -> String {
+        format!("{:?}", (&self.source, self.from, &self.strip_prefix, self.store.url()))
+    }
+}
+
+/// Page by page, to the end of the source.
+fn all(
+    sticky: &Sticky,
+    options: &Options,
+    source: &mut Source,
+    state: &mut State,
+    counts: &mut Counts,
+    progress: Progress,
+) -> Result<(), Box<dyn Error>> {
+    while let Some(page) = source.next_page(PAGE)? {
+        for (row, became) in page.rows.iter().zip(import(sticky, options, &page.rows)?) {
+            counts.add(row, became?);
+        }
+        state.keep(&page.next)?;
+        progress.show(&format!("{} rows, {} inserted", counts.rows, counts.inserted));
+    }
+    Ok(())
+}
+
 /// What became of each row; the store's failure is an error, and all that is wrong with a row is in its answer.
 fn import(
     sticky: &Sticky,
     options: &Options,
     rows: &[Row],
-) -> Vec<stickystore::Result<Vec<(String, Became)>>> {
+) -> Result<Vec<stickystore::Result<Entries>>, Wrong> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -119,20 +142,24 @@ fn import(
             done.push((place, options.from.import(sticky, row, &options.strip_prefix)));
         }
     };
-    let mut done: Vec<_> = std::thread::scope(|scope| {
+    let done: Result<Vec<_>, _> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS.min(rows.len())).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
     });
+    // The place behind rows that nobody imported is not kept.
+    let done = done.map_err(|_| Wrong("a thread of the import panicked".to_owned()))?;
+    let mut done: Vec<_> = done.into_iter().flatten().collect();
     done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, became)| became).collect()
+    Ok(done.into_iter().map(|(_, became)| became).collect())
 }
 
 impl Counts {
-    fn add(&mut self, row: &Row, entries: Vec<(String, Became)>) {
+    fn add(&mut self, row: &Row, entries: Entries) {
         self.rows += 1;
         for (key, became) in entries {
             match became {
                 Became::Inserted => self.inserted += 1,
+                Became::Added => self.added += 1,
                 Became::Unchanged => self.unchanged += 1,
                 Became::Kept => self.kept += 1,
                 Became::Refused(why) => {
@@ -151,6 +178,9 @@ impl Counts {
             "{} rows: {} entries {would}inserted, {} were there, {} kept as they stand with another value, {} refused\n",
             self.rows, self.inserted, self.unchanged, self.kept, self.refused
         );
+        if self.added > 0 {
+            text += &format!("  {} records that stood there {would}added to, as by a goal\n", self.added);
+        }
         for (place, why) in &self.refusals {
             text += &format!("  refused: {}: {}\n", one_line(place), one_line(why));
         }

@@ -4,8 +4,7 @@ use std::error::Error;
 
 use stickystore_services::{SaveReport, Saved};
 
-use crate::answer::{Answer, read_input, say};
-use crate::entries::one_line;
+use crate::answer::{Answer, is_input, one_line, read_input, say};
 use crate::opening::StoreOptions;
 
 #[derive(clap::Args)]
@@ -64,7 +63,15 @@ pub(crate) fn tell(report: &SaveReport, json: bool) -> Result<Answer, Box<dyn Er
         let text: String = report.iter().map(line).collect();
         say(if text.is_empty() { "there was nothing to save\n" } else { &text })?;
     }
-    if let Some(error) = report.error() {
+    // A store that failed is more than an entry that was refused.
+    let errors = || {
+        report.iter().filter_map(|(_, saved)| match saved {
+            Saved::Failed { error } => Some(error),
+            _ => None,
+        })
+    };
+    let failed = errors().find(|error| !is_input(error.kind()));
+    if let Some(error) = failed.or_else(|| errors().next()) {
         return Err(error.clone().into());
     }
     let kept = report.iter().any(|(_, saved)| matches!(saved, Saved::Kept { .. }));

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::answer::is_input;
+
 /// A recording: which SDK it is of, and the calls in their order.
 pub(crate) struct Recording {
     pub(crate) sdk: String,
@@ -31,11 +33,24 @@ pub(crate) struct Recorded {
 pub(crate) struct Unusable {
     file: PathBuf,
     what: String,
+    /// What the store failed with, if it is not the recording's fault.
+    failure: Option<stickystore_core::Error>,
 }
 
 impl Unusable {
     pub(crate) fn new(file: &Path, what: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), what: what.into() }
+        Self { file: file.to_owned(), what: what.into(), failure: None }
+    }
+
+    /// A call that could not be made: because the store failed, or because of what the recording has there.
+    pub(crate) fn call(file: &Path, seq: u64, error: &(dyn std::error::Error + 'static)) -> Self {
+        match error.downcast_ref::<stickystore_core::Error>().filter(|error| !is_input(error.kind())) {
+            Some(failure) => {
+                let what = format!("call {seq} could not be made");
+                Self { failure: Some(failure.clone()), ..Self::new(file, what) }
+            }
+            None => Self::new(file, format!("call {seq}: {error}")),
+        }
     }
 }
 
@@ -45,7 +60,11 @@ impl std::fmt::Display for Unusable {
     }
 }
 
-impl std::error::Error for Unusable {}
+impl std::error::Error for Unusable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.failure.as_ref().map(|failure| failure as _)
+    }
+}
 
 impl Recording {
     /// Reads a file: one row of kind `meta`, and rows of kind `call`; the other known kinds are no calls.

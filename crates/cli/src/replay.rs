@@ -11,6 +11,7 @@ use serde::Serialize;
 use stickystore_core::{Namespace, Revision, Store};
 use stickystore_services::Settings;
 
+use crate::answer::{complain, one_line};
 use crate::failing::Failing;
 use crate::noted::{Noted, Users};
 use crate::opening;
@@ -69,13 +70,12 @@ pub(crate) fn run(options: &Options) -> Result<Answer, Box<dyn Error>> {
             Unusable::new(&options.file, "has no row of kind \"call\": there is nothing to replay").into()
         );
     }
-    let mut answer = |call: &Recorded| {
-        sdk.call(call).map_err(|error| Unusable::new(&options.file, format!("call {}: {error}", call.seq)))
-    };
+    let mut answer =
+        |call: &Recorded| sdk.call(call).map_err(|error| Unusable::call(&options.file, call.seq, &*error));
     let differences: Result<Vec<_>, _> = recording.calls.iter().map(&mut answer).collect();
     let left = store.erase_all();
     if left > 0 {
-        eprintln!("stickystore: {left} users of the replay's namespaces (replay..) could not be erased");
+        complain(&format!("{left} users of the replay's namespaces (replay..) could not be erased"));
     }
     let differences: Vec<_> = differences?.into_iter().flatten().collect();
     let answered_as_recorded = recording.calls.len() - differences.len();
@@ -149,7 +149,7 @@ impl Stage {
 fn in_words(found: &Found) -> String {
     let mut text = format!(
         "{}: {} calls, {} answered as recorded, {} expected differences\n",
-        found.sdk,
+        one_line(&found.sdk),
         found.calls,
         found.answered_as_recorded,
         found.expected_differences.len()
@@ -161,6 +161,7 @@ fn in_words(found: &Found) -> String {
     ];
     for (title, differences) in sections {
         for Difference { seq, recorded, ours, reason } in differences {
+            let (recorded, ours) = (one_line(&recorded.to_string()), one_line(&ours.to_string()));
             let reason = reason.in_words();
             text += &format!(
                 "\n  {title}: call {seq} ({reason})\n    recorded {recorded}\n    ours     {ours}\n"

@@ -4,8 +4,7 @@ use std::error::Error;
 
 use stickystore_services::vwo::Dialect;
 
-use crate::answer::{Answer, read_input, say};
-use crate::entries::one_line;
+use crate::answer::{Answer, one_line, read_input, say};
 use crate::opening::StoreOptions;
 use crate::optimizely::tell;
 

@@ -261,6 +261,42 @@ fn whoever_stops_reading_ends_it_quietly() {
 }
 
 #[test]
+fn whoever_cannot_be_told_what_is_wrong_is_told_by_the_exit_code() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stickystore"));
+    let status = command.args(["lookup", "ann", "--store", "rdis://h"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn a_store_that_fails_under_a_replay_is_the_stores_failure() {
+    let full = "memory:?max_entries=0";
+    for recording in [RECORDING, VWO] {
+        let output = stickystore(&["replay", &vector(recording), "--store", full]);
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("because: memory write: store full"),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn the_demos_last_line_can_be_tried_wherever_its_file_is_and_however_few_its_users_are() {
+    let file = Unmade::new("it's here");
+    let output = stickystore(&["demo", "--users", "1", "--file", file.path()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let last = text(&output.stdout).lines().last().unwrap();
+    let line =
+        format!("{} {}", env!("CARGO_BIN_EXE_stickystore"), last.split("  stickystore ").nth(1).unwrap());
+    let kept = Command::new("sh").args(["-c", &line]).output().unwrap();
+    assert!(text(&kept.stdout).starts_with("checkout  "), "{last}: {}", text(&kept.stderr));
+    let output = stickystore(&["demo", "--file", "what?"]);
+    assert!(text(&output.stderr).contains("what?: the path of a store has no ?"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn an_unknown_verb_is_named() {
     let output = stickystore(&["dmeo"]);
     assert_eq!(output.status.code(), Some(2));
@@ -294,7 +330,9 @@ fn the_recorded_traffic_replays_on_a_server_and_leaves_no_entries() {
         assert_eq!(json(&output)["answered_as_recorded"], answered);
     }
     // What is left are erase marks, each the only field of its hash, under no name.
-    for key in server.command(&["KEYS", "*"]).lines() {
+    let keys = server.command(&["KEYS", "*"]);
+    assert!(!keys.trim().is_empty(), "the marks last for some seconds");
+    for key in keys.lines() {
         assert_eq!(server.command(&["HKEYS", key]).trim(), "", "{key} holds an entry");
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use stickystore_core::decide::{Stored, damaged, decide};
 use stickystore_core::{
-    Call, Erase, Error, ErrorKind, Finding, Mark, Outcome, Profile, Read, Result, Scan, Store, StoreInfo,
-    UnixMillis, Write,
+    Call, Change, Erase, Error, ErrorKind, Finding, Mark, Outcome, Profile, Read, Result, Scan, Store,
+    StoreInfo, UnixMillis, Write,
 };
 
 /// Reads what there is, writes nothing.
@@ -31,7 +31,11 @@ impl Store for DryRun {
     fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let reads: Vec<_> = writes.iter().map(|write| Read::all(write.subject().clone())).collect();
         let answers = self.0.read(call, &reads);
-        writes.iter().zip(answers).map(|(write, profile)| would_answer(write, profile, call.now)).collect()
+        writes
+            .iter()
+            .zip(answers)
+            .map(|(write, profile)| would_answer(self.0.info(), write, profile, call.now))
+            .collect()
     }
 
     fn erase(&self, _call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
@@ -56,13 +60,29 @@ impl Store for DryRun {
     }
 }
 
-fn would_answer(write: &Write, profile: Result<Profile>, now: UnixMillis) -> Vec<Result<Outcome>> {
+fn would_answer(
+    info: &StoreInfo,
+    write: &Write,
+    profile: Result<Profile>,
+    now: UnixMillis,
+) -> Vec<Result<Outcome>> {
     let profile = match profile {
         Ok(profile) => profile,
         Err(error) => return vec![Err(error); write.changes().len()],
     };
+    let limit = info.limits.entry_bytes;
     let mark = profile.epoch().map(|epoch| Mark::new(epoch, UnixMillis::MAX));
-    let answer = |change: &stickystore_core::Change| {
+    let answer = |change: &Change| {
+        let too_large = match change {
+            Change::Insert(_, new) | Change::Put(_, new) | Change::Replace(_, _, new) => {
+                new.size_bytes() > limit
+            }
+            _ => false,
+        };
+        if too_large {
+            let context = format!("the entry is larger than this store takes, {limit} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, context));
+        }
         if profile.damaged().iter().any(|damaged| damaged.key == *change.key()) {
             return Err(damaged());
         }

@@ -25,6 +25,8 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Became {
     Inserted,
+    /// It stood there already, and lacked something that was added.
+    Added,
     /// It stood there already, with this value.
     Unchanged,
     /// Another value stands there, and stays.
@@ -34,7 +36,7 @@ pub(crate) enum Became {
 }
 
 /// What became of a row's entries, by their keys.
-type Entries = Vec<(String, Became)>;
+pub(crate) type Entries = Vec<(String, Became)>;
 
 impl Format {
     /// Imports one row.
@@ -42,23 +44,24 @@ impl Format {
     /// # Errors
     /// Only the store's failures; what is wrong with the row is in the answer.
     pub(crate) fn import(self, sticky: &Sticky, row: &Row, prefix: &str) -> Result<Entries> {
-        let imported = match self {
-            Self::Agent => agent(sticky, row, prefix),
-            Self::Vwo => sticky.vwo().set_json(&row.value).and_then(|report| by_report(&report)),
-            Self::Growthbook => {
-                sticky.growthbook().save_json(&row.value).and_then(|report| by_report(&report))
+        let imported = match (self, &row.value) {
+            (_, Err(why)) => Err(invalid(*why)),
+            (Self::Agent, Ok(value)) => agent(sticky, row.key.as_deref(), value, prefix),
+            (Self::Vwo, Ok(value)) => sticky.vwo().set_json(value).and_then(|report| by_report(&report)),
+            (Self::Growthbook, Ok(value)) => {
+                sticky.growthbook().save_json(value).and_then(|report| by_report(&report))
             }
-            Self::Jsonl => jsonl(sticky, row),
+            (Self::Jsonl, Ok(value)) => jsonl(sticky, value),
         };
-        refused_or_failed(imported)
+        refused_or_failed("", imported)
     }
 }
 
 /// An input that is refused is part of the answer; a store that failed is not.
-fn refused_or_failed(imported: Result<Entries>) -> Result<Entries> {
+fn refused_or_failed(key: &str, imported: Result<Entries>) -> Result<Entries> {
     match imported {
         Err(error) if is_refusal(&error) => {
-            Ok(vec![(String::new(), Became::Refused(error.context().to_owned()))])
+            Ok(vec![(key.to_owned(), Became::Refused(error.context().to_owned()))])
         }
         imported => imported,
     }
@@ -69,18 +72,19 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 /// A bare map under the user's id; or a whole profile, which names the user itself.
-fn agent(sticky: &Sticky, row: &Row, prefix: &str) -> Result<Entries> {
-    let is_profile = Members::parse(&row.value)?.get("experiment_bucket_map").is_some();
-    let profile = match (is_profile, &row.key) {
-        (true, _) => row.value.clone(),
+///
+/// What is kept elsewhere may have a receipt in it. That proves what was read another time, or from another store.
+fn agent(sticky: &Sticky, key: Option<&str>, value: &str, prefix: &str) -> Result<Entries> {
+    let is_profile = Members::parse(value)?.get("experiment_bucket_map").is_some();
+    let profile = match (is_profile, key) {
+        (true, _) => UserProfile::parse(value)?,
         (false, Some(key)) => {
             let user = json::quoted(named(key, prefix)?);
-            format!("{{\"user_id\":{user},\"experiment_bucket_map\":{}}}", row.value)
+            UserProfile::parse(&format!("{{\"user_id\":{user},\"experiment_bucket_map\":{value}}}"))?
         }
         (false, None) => return Err(invalid("a bucket map needs a key, which is its user")),
     };
-    // What is kept elsewhere may have a receipt in it, which proves what was read another time.
-    by_report(&sticky.optimizely().save(&UserProfile::parse(&profile)?.without_proof())?)
+    by_report(&sticky.optimizely().save(&profile.without_proof())?)
 }
 
 /// What a key names, behind the prefix that all of them have.
@@ -91,11 +95,16 @@ fn named<'a>(key: &'a str, prefix: &str) -> Result<&'a str> {
 fn by_report(report: &SaveReport) -> Result<Entries> {
     let became = |(key, saved): (&str, &Saved)| {
         let became = match saved {
-            Saved::Inserted | Saved::Added => Became::Inserted,
+            Saved::Inserted => Became::Inserted,
+            Saved::Added => Became::Added,
+            Saved::Unchanged => Became::Unchanged,
             Saved::Kept { .. } => Became::Kept,
             Saved::Failed { error } if is_refusal(error) => Became::Refused(error.context().to_owned()),
             Saved::Failed { error } => return Err(error.clone()),
-            _ => Became::Unchanged,
+            _ => {
+                let context = "the save did something else than to add";
+                return Err(Error::new(ErrorKind::Unexpected, context));
+            }
         };
         Ok((key.to_owned(), became))
     };
@@ -103,16 +112,21 @@ fn by_report(report: &SaveReport) -> Result<Entries> {
 }
 
 /// A line of ours: one entry, or a user as `export` prints it.
-fn jsonl(sticky: &Sticky, row: &Row) -> Result<Entries> {
-    let line = Members::parse(&row.value)?;
+fn jsonl(sticky: &Sticky, value: &str) -> Result<Entries> {
+    let line = Members::parse(value)?;
     let user = string(&line, "user")?;
     let Some(entries) = line.get("entries") else {
         let key = string(&line, "key")?;
-        return Ok(vec![insert(sticky, &user, &key, &line)?]);
+        return refused_or_failed(&key, insert(sticky, &user, &key, &line));
     };
     let entries = Members::parse(entries)?;
-    let each = |(key, entry): (&str, &str)| insert(sticky, &user, key, &Members::parse(entry)?);
-    entries.iter().map(each).collect()
+    let mut all = Vec::with_capacity(entries.len());
+    for (key, entry) in entries.iter() {
+        // One that is refused does not hide what became of the others.
+        let one = Members::parse(entry).and_then(|entry| insert(sticky, &user, key, &entry));
+        all.extend(refused_or_failed(key, one)?);
+    }
+    Ok(all)
 }
 
 fn string(members: &Members<'_>, name: &str) -> Result<String> {
@@ -121,14 +135,11 @@ fn string(members: &Members<'_>, name: &str) -> Result<String> {
 }
 
 /// Inserts what this object says: `value`, and perhaps `expires_ms`.
-fn insert(sticky: &Sticky, user: &str, key: &str, entry: &Members<'_>) -> Result<(String, Became)> {
+fn insert(sticky: &Sticky, user: &str, key: &str, entry: &Members<'_>) -> Result<Entries> {
     let value = entry.get("value").ok_or_else(|| invalid("it has a member \"value\""))?;
     let value = Value::new(value)?;
     if is_receipt_entry(key, &value) {
-        return Ok((
-            key.to_owned(),
-            Became::Refused("it is a receipt, which proves a read and is no entry".to_owned()),
-        ));
+        return Err(invalid("it is a receipt, which proves a read and is no entry"));
     }
     let (settings, call) = (sticky.settings(), sticky.settings().call());
     let expiry = match entry.get("expires_ms") {
@@ -141,23 +152,20 @@ fn insert(sticky: &Sticky, user: &str, key: &str, entry: &Members<'_>) -> Result
     };
     let new = Entry::new(value.clone(), expiry);
     let key_of = Key::new(key)?;
-    let inserted = sticky.store().insert(call, &settings.subject(user)?, EpochCheck::Is(None), key_of, new);
+    let inserted =
+        sticky.store().insert(call, &settings.subject(user)?, EpochCheck::Is(None), key_of, new)?;
     let became = match inserted {
-        Ok(Outcome::Inserted) => Became::Inserted,
-        Ok(Outcome::Kept(stands)) if stands.value == value => Became::Unchanged,
-        Ok(Outcome::Kept(_)) => Became::Kept,
-        Ok(Outcome::Expired) => Became::Refused("it has expired".to_owned()),
-        Ok(Outcome::Erased) => Became::Refused("its user was erased a short while ago".to_owned()),
-        Ok(_) => {
-            return Err(Error::new(
-                ErrorKind::Unexpected,
-                "the store gave an answer that an insert does not have",
-            ));
+        Outcome::Inserted => Became::Inserted,
+        Outcome::Kept(stands) if stands.value == value => Became::Unchanged,
+        Outcome::Kept(_) => Became::Kept,
+        Outcome::Expired => Became::Refused("it has expired".to_owned()),
+        Outcome::Erased => Became::Refused("its user was erased a short while ago".to_owned()),
+        _ => {
+            let context = "the store gave an answer that an insert does not have";
+            return Err(Error::new(ErrorKind::Unexpected, context));
         }
-        Err(error) if is_refusal(&error) => Became::Refused(error.context().to_owned()),
-        Err(error) => return Err(error),
     };
-    Ok((key.to_owned(), became))
+    Ok(vec![(key.to_owned(), became)])
 }
 
 fn invalid(context: impl Into<String>) -> Error {

@@ -2,11 +2,11 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufRead, BufReader, stdin};
+use std::io::{BufRead, BufReader, Read as _, stdin};
 
 use stickystore_core::json::{self, Members};
 
-use crate::answer::Wrong;
+use crate::answer::{MAX_INPUT, Wrong};
 
 #[cfg(feature = "redis")]
 mod redis;
@@ -20,9 +20,12 @@ pub(super) struct Row {
     pub(super) place: String,
     /// Under which key, where the source has keys.
     pub(super) key: Option<String>,
-    /// Its text, JSON if all is well.
-    pub(super) value: String,
+    /// Its text, JSON if all is well; or why it has none.
+    pub(super) value: Result<String, &'static str>,
 }
+
+const NO_TEXT: &str = "it is not UTF-8";
+const TOO_LONG: &str = "it has more than 16 MiB";
 
 /// Some rows, and the place behind them.
 pub(super) struct Page {
@@ -61,15 +64,13 @@ impl Source {
             Self::Redis(strings) => strings.next_page(count),
             Self::Lines { name, lines, line } => {
                 let before = *line;
-                let mut rows = Vec::with_capacity(count);
-                while rows.len() < count {
-                    let mut text = String::new();
+                let (mut rows, mut bytes) = (Vec::with_capacity(count), 0);
+                while rows.len() < count && bytes < MAX_INPUT {
                     let unreadable = |error| Wrong(format!("{name}, line {}: {error}", *line + 1));
-                    if lines.read_line(&mut text).map_err(unreadable)? == 0 {
-                        break;
-                    }
+                    let Some(text) = next_line(&mut **lines).map_err(unreadable)? else { break };
                     *line += 1;
-                    if !text.trim().is_empty() {
+                    bytes += text.as_ref().map_or(0, |text| text.len() as u64);
+                    if !text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
                         rows.push(row(format!("line {line}"), text));
                     }
                 }
@@ -79,8 +80,25 @@ impl Source {
     }
 }
 
+/// The next line, or why it is none that can be imported; nothing at the end.
+fn next_line(lines: &mut dyn BufRead) -> std::io::Result<Option<Result<String, &'static str>>> {
+    let mut line = Vec::new();
+    if lines.take(MAX_INPUT).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.len() as u64 == MAX_INPUT && !line.ends_with(b"\n") {
+        lines.skip_until(b'\n')?;
+        return Ok(Some(Err(TOO_LONG)));
+    }
+    Ok(Some(String::from_utf8(line).map_err(|_| NO_TEXT)))
+}
+
 /// A line is the document itself, or has it under `value`, as JSON or as a string that holds JSON.
-fn row(place: String, line: String) -> Row {
+fn row(place: String, line: Result<String, &'static str>) -> Row {
+    let line = match line {
+        Ok(line) => line,
+        Err(why) => return Row { place, key: None, value: Err(why) },
+    };
     let wrapped = Members::parse(&line).ok().and_then(|members| {
         // An entry of ours has these members too, and a user besides.
         let (key, value) = (members.get("key")?, members.get("value")?);
@@ -89,7 +107,7 @@ fn row(place: String, line: String) -> Row {
         is_wrapper.then(|| (json::as_string(key).map(Into::into), text))
     });
     match wrapped {
-        Some((key, value)) => Row { place, key, value },
-        None => Row { place, key: None, value: line },
+        Some((key, value)) => Row { place, key, value: Ok(value) },
+        None => Row { place, key: None, value: Ok(line) },
     }
 }

@@ -42,6 +42,32 @@ impl Bench {
     }
 
     /// The same, with this on stdin.
+    pub(crate) fn run_here_with(&self, arguments: &[&str], input: &str) -> Ran {
+        run(arguments, input, &self.0)
+    }
+
+    /// Starts the command on this store with this on stdin, which stays open, and kills it once this is so.
+    pub(crate) fn killed_when(&self, arguments: &[&str], input: &str, is_so: impl Fn() -> bool) {
+        let store = self.store();
+        let mut child = command(&[arguments, &["--store", &store]].concat(), &self.0).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+        while !is_so() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts the command in the folder; its three streams are the caller's.
+    #[cfg(feature = "redis")]
+    pub(crate) fn start_here(&self, arguments: &[&str]) -> std::process::Child {
+        command(arguments, &self.0).spawn().unwrap()
+    }
+
+    /// The same, with this on stdin.
     #[cfg(feature = "redis")]
     pub(crate) fn run_anywhere(&self, arguments: &[&str], input: &str) -> Ran {
         run(arguments, input, &self.0)
@@ -73,12 +99,16 @@ impl Drop for Bench {
     }
 }
 
-fn run(arguments: &[&str], input: &str, folder: &std::path::Path) -> Ran {
+fn command(arguments: &[&str], folder: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stickystore"));
     command.args(arguments).current_dir(folder);
     command.env_remove("STICKYSTORE_STORE").env_remove("STICKYSTORE_NAMESPACE");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    command
+}
+
+fn run(arguments: &[&str], input: &str, folder: &std::path::Path) -> Ran {
+    let mut child = command(arguments, folder).spawn().unwrap();
     // A verb that reads nothing may have ended before.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     Ran(child.wait_with_output().unwrap())

@@ -17,6 +17,7 @@ fn the_suite_runs_beside_what_is_kept_and_leaves_nothing() {
 fn a_case_that_there_is_not_is_an_error() {
     let bench = Bench::new();
     assert!(bench.run(&["conformance", "--only", "nonsense"]).complains(2).contains("nonsense"));
+    assert_eq!(bench.files(), [""; 0], "the store that was opened for it has gone");
 }
 
 #[cfg(feature = "redis")]

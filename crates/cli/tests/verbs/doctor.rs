@@ -72,4 +72,29 @@ mod redis {
         assert_eq!(run(&["doctor", "--repair", "ann"], "y\n").says(0), "1 damaged, 1 removed\n");
         assert_eq!(run(&["export", "ann"], "").says(0), "button  \"red\"\n");
     }
+
+    #[test]
+    fn what_was_mended_before_it_was_confirmed_stays() {
+        use std::io::{Read as _, Write as _};
+
+        let (Some(server), bench) = (server(), Bench::new()) else { return };
+        let url = server.url();
+        let subject = stickystore_core::Subject::new(
+            stickystore_core::Namespace::new("default").unwrap(),
+            stickystore_core::UserId::new("ann").unwrap(),
+        );
+        let place = stickystore_redis::RedisStore::storage_key(&subject);
+        server.command(&["HSET", &place, "price", "written by another program"]);
+        let mut doctor = bench.start_here(&["doctor", "--repair", "ann", "--store", &url]);
+        // It asks, and while nobody answers the entry is put over.
+        let mut asked = [0; 5];
+        doctor.stderr.as_mut().unwrap().read_exact(&mut asked).unwrap();
+        assert_eq!(&asked, b"price");
+        bench.run_here(&["put", "ann", "price", "low", "--store", &url]).says(0);
+        doctor.stdin.as_mut().unwrap().write_all(b"y\n").unwrap();
+        let said = doctor.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), "1 damaged, 0 removed, 1 gone meanwhile\n");
+        assert_eq!(said.status.code(), Some(0));
+        assert_eq!(bench.run_here(&["export", "ann", "--store", &url]).says(0), "price  \"low\"\n");
+    }
 }

@@ -85,3 +85,20 @@ fn what_a_terminal_would_act_on_is_shown_as_text() {
     let export = bench.run(&["export", "ann"]).says(0);
     assert_eq!(export, "bell\\u{7}  \"\\u001b[2J\"\n");
 }
+
+#[test]
+fn what_a_terminal_of_eight_bits_would_act_on_is_shown_as_text_in_json_values_too() {
+    let bench = Bench::new();
+    let put = bench.run_with(&["put", "ann", "k", "-"], "{\"a\":\"\u{9b}2J\u{202e}\"}").says(0);
+    let export = bench.run(&["export", "ann"]).says(0);
+    for said in [put, export] {
+        assert!(said.contains("\\u{9b}2J\\u{202e}") && !said.contains('\u{9b}'), "{said}");
+    }
+}
+
+#[test]
+fn an_input_without_an_end_is_not_read_to_its_end() {
+    let bench = Bench::new();
+    let complaint = bench.run(&["save", "/dev/zero"]).complains(2);
+    assert!(complaint.contains("/dev/zero: has more than"), "{complaint}");
+}

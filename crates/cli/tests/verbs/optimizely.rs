@@ -46,3 +46,13 @@ fn input_that_is_no_profile_is_named() {
     assert!(bench.run_with(&["save"], "[]").complains(2).contains("profile"));
     assert!(bench.run(&["save", "no-such-file"]).complains(2).contains("no-such-file: "));
 }
+
+#[test]
+fn a_store_that_failed_is_told_before_an_entry_that_was_refused() {
+    let bench = Bench::new();
+    let mixed =
+        r#"{"user_id":"ann","experiment_bucket_map":{"a":{"variation_id":7},"b":{"variation_id":"red"}}}"#;
+    let store = ["save", "--store", "memory:?max_entries=0"];
+    let complaint = bench.run_here_with(&store, mixed).complains(3);
+    assert!(complaint.contains("full"), "{complaint}");
+}

@@ -21,6 +21,8 @@ fn an_option_that_there_is_not_is_named_with_those_that_there_are() {
     assert!(told.contains("no option \"gruce\"; did you mean grace?"), "{told}");
     let told = says("memory:?namespace=n&deadlin=1s");
     assert!(told.contains("no option \"deadlin\"") && told.contains("was deadline meant"), "{told}");
+    let error = stickystore::open("memory:?namespace=n&deadlin=1s").unwrap_err();
+    assert!(std::error::Error::source(&error).is_none(), "it is not told twice");
     assert!(says("memory:/tmp/x?namespace=n").contains("its URL is memory:"));
 }
 

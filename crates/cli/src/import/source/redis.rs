@@ -2,16 +2,22 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use redis::{Client, Connection, RedisError};
 
-use super::{Page, Row};
+use super::{NO_TEXT, Page, Row};
 use crate::answer::Wrong;
+
+/// How long the server may take to be reached, or to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A scan that is under way.
 pub(in super::super) struct Strings {
     connection: Connection,
     pattern: String,
+    /// What the server calls its run: a scan's place means nothing to another.
+    run: String,
     /// Where it goes on; nothing at the end.
     cursor: Option<u64>,
 }
@@ -29,10 +35,23 @@ impl Strings {
                 );
             }
         };
-        let cursor = place.map_or(Ok(0), str::parse);
-        let cursor = cursor.map_err(|_| Wrong("the state is not of a Redis server".to_owned()))?;
-        let connection = Client::open(server).and_then(|client| client.get_connection()).map_err(Unread)?;
-        Ok(Self { connection, pattern, cursor: Some(cursor) })
+        if server.starts_with("rediss:") {
+            let what =
+                "a source is read without TLS: name it as redis://, or give its rows as lines on stdin";
+            return Err(Wrong(what.to_owned()).into());
+        }
+        let mut connection = Client::open(server)
+            .and_then(|client| client.get_connection_with_timeout(PATIENCE))
+            .map_err(Unread)?;
+        connection.set_read_timeout(Some(PATIENCE)).map_err(Unread)?;
+        connection.set_write_timeout(Some(PATIENCE)).map_err(Unread)?;
+        let run = run(&mut connection);
+        let cursor = match place.and_then(|place| place.split_once(' ')) {
+            Some((cursor, of)) if of == run && !run.is_empty() => cursor.parse().unwrap_or(0),
+            // Another run of the server has its keys in another order: what was imported is found there.
+            _ => 0,
+        };
+        Ok(Self { connection, pattern, run, cursor: Some(cursor) })
     }
 
     pub(super) fn next_page(&mut self, count: usize) -> Result<Option<Page>, Box<dyn Error>> {
@@ -54,18 +73,25 @@ impl Strings {
             redis::cmd("MGET").arg(&keys).query(&mut self.connection).map_err(Unread)?
         };
         let row = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let key = String::from_utf8_lossy(&key).into_owned();
-            // What is no UTF-8 is no JSON either, and is refused as such.
-            Row {
-                place: format!("key {key}"),
-                key: Some(key),
-                value: String::from_utf8_lossy(&value).into_owned(),
-            }
+            let place = format!("key {}", String::from_utf8_lossy(&key));
+            // A key that is no text names nobody: another user must not get its entries.
+            let (key, value) = match (String::from_utf8(key), String::from_utf8(value)) {
+                (Ok(key), Ok(value)) => (Some(key), Ok(value)),
+                _ => (None, Err(NO_TEXT)),
+            };
+            Row { place, key, value }
         };
         // A key that went away in the meantime has no value.
         let rows = keys.into_iter().zip(values).filter_map(|(key, value)| Some(row((key, value?)))).collect();
-        Ok(Some(Page { rows, next: next.to_string() }))
+        Ok(Some(Page { rows, next: format!("{next} {}", self.run) }))
     }
+}
+
+/// The id of the server's run; empty if it does not say.
+fn run(connection: &mut Connection) -> String {
+    let info: String = redis::cmd("INFO").arg("server").query(connection).unwrap_or_default();
+    let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+    run.unwrap_or_default().trim().to_owned()
 }
 
 /// A server that is not read.
