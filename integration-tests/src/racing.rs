@@ -218,7 +218,7 @@ fn together(racers: &mut [Racer; 2], what: impl Fn(usize) -> String) -> [Vec<Str
     for (place, racer) in racers.iter_mut().enumerate() {
         racer.tell(&what(place));
     }
-    racers.each_mut().map(|racer| racer.answers())
+    racers.each_mut().map(Racer::answers)
 }
 
 /// Of each task's write there is all or nothing.

@@ -1,5 +1,5 @@
 //! What the store costs beside the bare driver's same statements, in the same run: `STICKYSTORE_CASSANDRA_URL=.. cargo run
-//! --release -p stickystore-cassandra --example figures`.
+//! --release -p stickystore-cassandra --example cassandra_figures`.
 //!
 //! One caller, then sixteen. Each figure is the median time of a call in microseconds, ours and the driver's, and how ours
 //! compares.
