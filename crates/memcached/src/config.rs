@@ -46,6 +46,7 @@ pub struct Config {
     pub(crate) servers: Vec<Server>,
     pub(crate) tls: TlsSettings,
     pub(crate) login: Option<Login>,
+    pub(crate) dialect: Dialect,
     pub(crate) grace: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) max_item: usize,
@@ -65,8 +66,6 @@ pub(crate) struct Server {
 pub(crate) struct Login {
     pub(crate) user: String,
     pub(crate) password: Secret,
-    /// How it is said: SASL has a dialect of its own.
-    pub(crate) dialect: Dialect,
 }
 
 impl Config {
@@ -79,6 +78,7 @@ impl Config {
     /// | option | meaning | default |
     /// |---|---|---|
     /// | `auth` | how user and password are said: `ascii` (servers with `-Y`) or `sasl` (servers with `-S`) | `ascii` |
+    /// | `protocol` | `meta`, or `binary` for servers before 1.6.18; `auth=sasl` is always binary | `meta` |
     /// | `grace` | how long what expired stays before it may be swept (`500ms`, `60s`) | 60 s |
     /// | `connect_timeout` | how long one attempt to connect may take | 2 s |
     /// | `max_item` | the largest item, in bytes; a server's own limit counts where it is smaller | 1 MiB |
@@ -120,8 +120,8 @@ impl Config {
         if scheme == Scheme::Tls {
             config.tls = TlsSettings::from_options(&mut options).map_err(at(Operation::Open))?;
         }
-        let ways = [("ascii", Dialect::Meta), ("sasl", Dialect::Binary)];
-        let dialect = options.choice("auth", &ways)?;
+        let auth = options.choice("auth", &[("ascii", Dialect::Meta), ("sasl", Dialect::Binary)])?;
+        let protocol = options.choice("protocol", &[("meta", Dialect::Meta), ("binary", Dialect::Binary)])?;
         config.grace = options.duration("grace")?.unwrap_or(config.grace);
         config.connect_timeout = options.duration("connect_timeout")?.unwrap_or(config.connect_timeout);
         let least = format!("a number of bytes from {LEAST_ITEM}, like 8388608");
@@ -129,14 +129,17 @@ impl Config {
         config.max_item = options.read("max_item", &least, parse)?.unwrap_or(config.max_item);
         config.max_entry = options.number("max_entry_bytes")?;
         options.finish()?;
-        config.login = match (login, dialect) {
-            (Some((user, password)), dialect) => {
-                let dialect = dialect.unwrap_or(Dialect::Meta);
-                Some(Login { user, password: Secret::new(password), dialect })
-            }
-            (None, None) => None,
-            (None, Some(_)) => return Err(wrong("the option \"auth\" needs a user and a password")),
+        if login.is_none() && auth.is_some() {
+            return Err(wrong("the option \"auth\" needs a user and a password"));
+        }
+        let auth = login.is_some().then(|| auth.unwrap_or(Dialect::Meta));
+        config.dialect = match (auth, protocol) {
+            (None, protocol) => protocol.unwrap_or(Dialect::Meta),
+            (Some(auth), None) => auth,
+            (Some(auth), Some(protocol)) if auth == protocol => auth,
+            _ => return Err(wrong("auth=sasl is said in protocol=binary, and auth=ascii in protocol=meta")),
         };
+        config.login = login.map(|(user, password)| Login { user, password: Secret::new(password) });
         config.checked()
     }
 
@@ -150,6 +153,13 @@ impl Config {
     #[must_use]
     pub fn with_sasl(self, user: &str, password: &str) -> Self {
         self.logged_in(user, password, Dialect::Binary)
+    }
+
+    /// The binary protocol, for servers before 1.6.18: their meta commands do not say whom they answer.
+    #[must_use]
+    pub fn with_binary_protocol(mut self) -> Self {
+        self.dialect = Dialect::Binary;
+        self
     }
 
     /// The only certificate authorities to trust, in PEM.
@@ -214,6 +224,7 @@ impl Config {
             servers,
             tls: TlsSettings::default(),
             login: None,
+            dialect: Dialect::Meta,
             grace: GRACE,
             connect_timeout: CONNECT_TIMEOUT,
             max_item: MAX_ITEM,
@@ -222,7 +233,8 @@ impl Config {
     }
 
     fn logged_in(mut self, user: &str, password: &str, dialect: Dialect) -> Self {
-        self.login = Some(Login { user: user.to_owned(), password: Secret::new(password), dialect });
+        self.login = Some(Login { user: user.to_owned(), password: Secret::new(password) });
+        self.dialect = dialect;
         self
     }
 

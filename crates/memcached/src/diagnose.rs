@@ -20,9 +20,6 @@ const SKEW: Duration = Duration::from_secs(2);
 /// A round trip that takes longer than this costs every decision of an SDK.
 const SLOW: Duration = Duration::from_millis(20);
 
-/// The meta commands are of this version; the binary protocol is older.
-const OLDEST: (u32, u32) = (1, 6);
-
 /// A server that is fuller than so many hundredths of its memory evicts soon.
 const NEARLY_FULL: u64 = 90;
 
@@ -94,7 +91,6 @@ async fn ask(lane: &Arc<Lane>, list: &str, call: Call, began: Instant) -> Result
 
 fn findings(store: &MemcachedStore, name: &str, list: &str, seen: &Seen) -> Vec<Finding> {
     let found = [
-        version(&seen.general),
         eviction(seen),
         refusals(&seen.general),
         no_eviction(&seen.settings),
@@ -113,15 +109,6 @@ fn findings(store: &MemcachedStore, name: &str, list: &str, seen: &Seen) -> Vec<
 fn no_diagnosis(name: &str, error: &stickystore_core::Error) -> Finding {
     let mend = "see that the server answers and that it gives its stats, then diagnose again";
     Finding::new("no-diagnosis", Severity::Problem, format!("{name}: {error}"), mend)
-}
-
-fn version(general: &Stats) -> Option<Finding> {
-    let version = get(&general.0, "version")?;
-    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-    let parts = (parts.next()?, parts.next()?);
-    let mend = "it has no meta commands: use a server of version 1.6 or newer";
-    (parts < OLDEST)
-        .then(|| Finding::new("version-too-old", Severity::Problem, format!("version:{version}"), mend))
 }
 
 fn eviction(seen: &Seen) -> Option<Finding> {
@@ -145,15 +132,15 @@ fn refusals(general: &Stats) -> Option<Finding> {
     let count = |name| general.number(name).unwrap_or(0);
     let (memory, large) = (count("store_no_memory"), count("store_too_large"));
     let evidence = format!("store_no_memory:{memory} store_too_large:{large}");
-    let mend = "each of these deleted the item that was to be replaced, whosever it was: give it more memory (-m), and \
-                let other programs use another server";
-    (memory + large > 0).then(|| Finding::new("dropped-items", Severity::Problem, evidence, mend))
+    let mend = "writes were refused, ours or another program's, whose item may have been deleted instead: give it more \
+                memory (-m), and the store a server of its own";
+    (memory + large > 0).then(|| Finding::new("refused-writes", Severity::Warning, evidence, mend))
 }
 
 fn no_eviction(settings: &Stats) -> Option<Finding> {
-    let mend = "when it is full it deletes every user that is written to: start it without -M";
+    let mend = "when it is full it refuses every write, also one that replaces: give it more memory than users take (-m)";
     (get(&settings.0, "evictions")? == "off")
-        .then(|| Finding::new("drops-when-full", Severity::Problem, "evictions:off (-M)", mend))
+        .then(|| Finding::new("refuses-when-full", Severity::Warning, "evictions:off (-M)", mend))
 }
 
 fn item_limit(settings: &Stats, ours: usize) -> Option<Finding> {

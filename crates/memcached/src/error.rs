@@ -60,6 +60,15 @@ pub(crate) fn without_swap() -> Error {
     Error::new(ErrorKind::Config, context)
 }
 
+/// The server does not say whom it answers.
+pub(crate) fn too_old((major, minor, patch): (u32, u32, u32)) -> Error {
+    let context = format!(
+        "the server is of version {major}.{minor}.{patch}, which does not say whom it answers; use 1.6.18 or newer, or the \
+         option protocol=binary"
+    );
+    Error::new(ErrorKind::Config, context)
+}
+
 /// Others were always faster until the deadline.
 pub(crate) fn outrun() -> Error {
     let context = "others wrote this user all the time until the deadline";
@@ -69,10 +78,14 @@ pub(crate) fn outrun() -> Error {
 /// What the server did instead of what it was asked.
 pub(crate) fn refused(refusal: Refusal) -> Error {
     match refusal {
-        // Tried: both delete the item that stood there, with `-M` also in the place of one of the same size.
-        Refusal::TooLarge | Refusal::NoMemory => {
-            let context = "the server has no room for this user, and may have dropped what it had of it";
-            Error::new(ErrorKind::Full, context).with_effect(Effect::Unknown)
+        // With the commands that we write with, what stood there stands.
+        Refusal::TooLarge => {
+            let context = "the server takes no item as large as this user's; raise its limit (-I), or remove some entries";
+            Error::new(ErrorKind::TooLarge, context)
+        }
+        Refusal::NoMemory => {
+            let context = "the server has no memory of this size to give; give it more (-m)";
+            Error::new(ErrorKind::Full, context)
         }
         Refusal::Denied => Error::new(ErrorKind::Denied, "the server wants another user and password"),
         Refusal::Unknown => Error::new(ErrorKind::Unexpected, "the server does not know our commands"),

@@ -13,7 +13,7 @@ use crate::connection::{Connection, Lane};
 use crate::error;
 use crate::item::{self, Answer, Edit, Room, Times};
 use crate::layout::{self, Found, Item};
-use crate::wire::{Command, Refusal, Reply};
+use crate::wire::{Command, Reply};
 
 /// The longest first pause after somebody else was faster, and how often it doubles.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -107,10 +107,6 @@ pub(crate) async fn swap<W: Work>(lane: &Arc<Lane>, work: &W, terms: Terms) -> V
         match connection.run(deadline, connection.link().one(&command)).await {
             Ok(Reply::Stored) => return settled(answers),
             Ok(Reply::Conflict | Reply::Missing) => {}
-            // It is not only what was to be written that may be lost.
-            Ok(Reply::Refused(refusal @ (Refusal::TooLarge | Refusal::NoMemory))) => {
-                return vec![Err(error::refused(refusal)); work.count()];
-            }
             Ok(Reply::Refused(refusal)) => return not_written(answers, &error::refused(refusal)),
             Ok(_) => return not_written(answers, &error::odd_answer()),
             Err(error) => return not_written(answers, &error),

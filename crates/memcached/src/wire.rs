@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 1 << 30;
 /// How a server is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// The meta commands, which every port speaks but those with SASL.
+    /// Text, with the meta commands: what every port speaks but those with SASL.
     Meta,
     /// The binary protocol, the only one with SASL.
     Binary,
@@ -58,9 +58,9 @@ pub(crate) enum Reply {
 /// Why it did not do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The item is larger than it takes. It has deleted the one before it.
+    /// The item is larger than it takes; the one before it stands.
     TooLarge,
-    /// It has no memory for the item. It has deleted the one before it.
+    /// It has no memory for the item; the one before it stands.
     NoMemory,
     /// It does not know us.
     Denied,
@@ -88,23 +88,43 @@ pub(crate) struct Answer {
     pub(crate) opaque: Option<u32>,
 }
 
+/// What is to be sent, in parts that the server takes in one piece each.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) bytes: Vec<u8>,
+    /// How long each of them is.
+    pub(crate) lengths: Vec<usize>,
+}
+
+impl Parts {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Ends a part: what follows is for the server to take after it.
+    fn end_part(&mut self) {
+        let before: usize = self.lengths.iter().sum();
+        self.lengths.push(self.bytes.len() - before);
+    }
+}
+
 /// What arrived is not the dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Garbled;
 
 impl Dialect {
     /// Appends a command under this number.
-    pub(crate) fn encode(self, command: &Command<'_>, opaque: u32, out: &mut Vec<u8>) {
+    pub(crate) fn encode(self, command: &Command<'_>, opaque: u32, out: &mut Parts) {
         match self {
             Self::Meta => meta::encode(command, opaque, out),
             Self::Binary => binary::encode(command, opaque, out),
         }
     }
 
-    /// Takes the first answer out of what has arrived; nothing if it has not arrived whole.
-    pub(crate) fn decode(self, arrived: &mut BytesMut) -> Result<Option<Answer>, Garbled> {
+    /// Takes the first answer, to a command of this form, out of what has arrived; nothing if it has not arrived whole.
+    pub(crate) fn decode(self, arrived: &mut BytesMut, form: Form) -> Result<Option<Answer>, Garbled> {
         match self {
-            Self::Meta => meta::decode(arrived),
+            Self::Meta => meta::decode(arrived, form),
             Self::Binary => binary::decode(arrived),
         }
     }

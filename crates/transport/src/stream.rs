@@ -89,6 +89,11 @@ impl Target {
         Ok(Self(way))
     }
 
+    /// Whether its streams are TLS, where what is written at once arrives in records of its own.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0, Way::Tls { .. })
+    }
+
     /// A new stream; the TLS handshake is done.
     ///
     /// # Errors

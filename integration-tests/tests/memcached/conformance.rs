@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stickystore_conformance::{Api, Harness, Opened, Plant, conformance_tests};
+use stickystore_conformance::{Api, Harness, Opened, Plant, conformance_tests, run};
 use stickystore_core::{Blocking, Key, Result, Subject, async_trait};
 use stickystore_integration_tests::server::Missing;
 use stickystore_integration_tests::server::memcached::{Behind, Shared};
@@ -74,6 +74,22 @@ fn blocking() -> Harness {
         Ok(Opened::blocking(store).with_plant(BehindItsBack(Arc::clone(&server))))
     };
     Harness::blocking("memcached", open).with_grace(GRACE)
+}
+
+/// The same users in the other dialect.
+#[test]
+fn the_binary_protocol_passes_the_suite() {
+    let server = match Shared::get() {
+        Ok(server) => server,
+        Err(Missing(why)) => return println!("skipped: {why}"),
+    };
+    let config = Config::from_url(server.url()).unwrap().with_grace(GRACE).with_binary_protocol();
+    let open = move || {
+        let (config, server) = (config.clone(), Arc::clone(&server));
+        async move { Ok(Opened::asynchronous(MemcachedStore::new(&config)?).with_plant(BehindItsBack(server))) }
+    };
+    let report = run(&Harness::asynchronous("memcached, binary", open).with_grace(GRACE));
+    assert!(report.is_good(), "{report}");
 }
 
 conformance_tests!(memcached_async, asynchronous);

@@ -55,9 +55,9 @@ async fn memory_that_is_tied_to_other_sizes_is_found() {
 }
 
 #[tokio::test]
-async fn a_server_that_drops_when_it_is_full_is_found_and_what_it_dropped() {
+async fn a_server_that_refuses_when_it_is_full_is_found_and_that_it_has() {
     let Some(server) = server(&["-m", "2", "-M"]) else { return };
-    assert_eq!(found(&server.url(), call()).await, ["drops-when-full"]);
+    assert_eq!(found(&server.url(), call()).await, ["refuses-when-full"]);
     let store = store(&server.url());
     let large = "x".repeat(10_000);
     for i in 0.. {
@@ -66,7 +66,7 @@ async fn a_server_that_drops_when_it_is_full_is_found_and_what_it_dropped() {
         }
     }
     let found = found(&server.url(), call()).await;
-    assert!(found.contains(&"dropped-items") && found.contains(&"drops-when-full"), "{found:?}");
+    assert!(found.contains(&"refused-writes") && found.contains(&"refuses-when-full"), "{found:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@ use stickystore_core::{
 };
 use stickystore_integration_tests::proxy::{Proxy, Rule};
 use stickystore_memcached::MemcachedStore;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::bench::{call, entry, key, server, store, through, user, within};
 
@@ -186,7 +185,7 @@ async fn callers_in_a_black_hole_make_one_connection_at_a_time_and_leave_nothing
     assert!(proxy.connections() <= 5, "{} connections", proxy.connections());
 }
 
-/// After so many bytes the write is on its way: the read before it takes less, both take more.
+/// After so many bytes the write is on its way: the read before it takes less, both together more.
 const A_WRITE: usize = 100;
 
 #[tokio::test]
@@ -252,17 +251,12 @@ async fn answers_to_a_write_cut_off_after_any_byte_are_errors_and_sent_again_it_
 
 #[tokio::test]
 async fn an_answer_to_something_else_ends_the_connection_and_reaches_nobody() {
-    // A server of ours that answers everything under a wrong number, as one that is a reply behind.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            counted.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(answers_wrong(stream));
-        }
-    });
+    let port = crate::liar::answers_another(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+    })
+    .await;
     let store = through(port);
     for turn in 1..4 {
         let error = store.load(within(1_000), &user("ann")).await.unwrap_err();
@@ -270,19 +264,6 @@ async fn an_answer_to_something_else_ends_the_connection_and_reaches_nobody() {
         let error = store.put(within(1_000), &user("ann"), key("k"), entry("v")).await.unwrap_err();
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Unexpected, Effect::NotApplied), "{error}");
         assert_eq!(connections.load(Ordering::SeqCst), 2 * turn, "each answer of another ends a connection");
-    }
-}
-
-/// Knows no stats, and gives everybody the item of user 0.
-async fn answers_wrong(stream: tokio::net::TcpStream) {
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
-        let answer = if line.starts_with("mg ") { "EN O4000000000\r\n" } else { "ERROR\r\n" };
-        if stream.write_all(answer.as_bytes()).await.is_err() {
-            return;
-        }
-        line.clear();
     }
 }
 

@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use stickystore_core::{AsyncStoreExt as _, Effect, EpochCheck, Erase, ErrorKind, Outcome, Result};
+use stickystore_core::{
+    AsyncStore as _, AsyncStoreExt as _, Effect, EpochCheck, Erase, ErrorKind, Outcome, Read, Result,
+};
 use stickystore_integration_tests::authority::{Authority, Issued};
 use stickystore_integration_tests::server::memcached::Memcached;
 use stickystore_integration_tests::server::{Folder, Missing};
@@ -101,6 +103,30 @@ async fn an_own_authority_is_trusted_and_a_large_item_crosses() {
     store.put(call(), &subject, key("k"), entry(&large)).await.unwrap();
     let stands = store.get(call(), &subject, &key("k")).await.unwrap().unwrap();
     assert_eq!(stands.value.len_bytes(), large.len() + 2);
+}
+
+#[tokio::test]
+async fn many_callers_and_batches_share_a_connection_over_tls() {
+    let authority = Authority::new("ours");
+    let Some(server) = secure(&authority, &authority.issue("localhost"), "0") else { return };
+    for config in [over_tls(&server, &authority), over_tls(&server, &authority).with_binary_protocol()] {
+        let store = MemcachedStore::new(&config).unwrap();
+        // Values that end inside of records and at their ends, with others behind them.
+        let sizes = [1, 10_000, 16_300, 16_384, 40_000, 100_000];
+        let subjects: Vec<_> = (0..60).map(|i| user(&format!("{}{i}", "u".repeat(150)))).collect();
+        let puts = subjects.iter().enumerate().map(|(i, subject)| {
+            let value = entry(&"x".repeat(sizes[i % sizes.len()]));
+            let (store, subject) = (store.clone(), subject.clone());
+            tokio::spawn(async move { store.put(call(), &subject, key("k"), value).await.unwrap() })
+        });
+        for put in puts.collect::<Vec<_>>() {
+            put.await.unwrap();
+        }
+        let reads: Vec<_> = subjects.iter().cycle().take(600).cloned().map(Read::all).collect();
+        for profile in store.read(call(), &reads).await {
+            assert_eq!(profile.unwrap().len(), 1);
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod diagnose;
 mod failure;
+mod liar;
 mod logins;
 mod processes;
 mod server_side;

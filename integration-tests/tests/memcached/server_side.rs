@@ -57,30 +57,54 @@ async fn what_a_full_server_evicts_is_absent_and_the_rest_is_whole() {
 }
 
 #[tokio::test]
-async fn a_full_server_that_may_not_evict_is_full_with_an_unknown_outcome_for_the_whole_user() {
+async fn a_full_server_that_may_not_evict_refuses_and_keeps_what_it_has() {
     let Some(server) = server(&["-m", "2", "-M"]) else { return };
-    let store = store(&server.url());
-    let subjects: Vec<_> = (0..1_000).map(|i| user(&i.to_string())).collect();
-    let answers = fill(&store, &subjects).await;
-    let mut full = 0;
-    for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::Full, Effect::Unknown), "{error}");
-        full += 1;
+    for url in [server.url(), format!("{}?protocol=binary", server.url())] {
+        let store = store(&url);
+        let subjects: Vec<_> = (0..1_000).map(|i| user(&i.to_string())).collect();
+        let answers = fill(&store, &subjects).await;
+        let mut full = 0;
+        for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::Full, Effect::NotApplied), "{error}");
+            full += 1;
+        }
+        assert!(full > 0 && answers.iter().any(Result::is_ok), "it became full: {full} refused");
+        let before = sizes(&store, &subjects).await;
+        assert_eq!(
+            2_000 - full,
+            before.iter().sum::<usize>(),
+            "what was acknowledged stands, and nothing else"
+        );
+        // A server deletes what `set` and `ms` fail to replace, in every mode; what we write with leaves it.
+        for (subject, size) in subjects.iter().zip(&before) {
+            let changes =
+                vec![Change::Insert(key("a"), entry("later")), Change::Put(key("c"), entry("more"))];
+            let write = Write::new(subject.clone(), EpochCheck::Is(None), changes).unwrap();
+            let answers = store.write_one(call(), write).await;
+            if let [Ok(Outcome::Kept(_)), Err(error)] = answers.as_slice() {
+                assert_eq!((*size, error.kind(), error.effect()), (2, ErrorKind::Full, Effect::NotApplied));
+            }
+        }
+        let after = sizes(&store, &subjects).await;
+        assert!(after.iter().zip(&before).all(|(after, before)| after >= before), "nobody lost anything");
+        // Room for the other protocol.
+        server.behind().line("flush_all");
     }
-    assert!(full > 0 && answers.iter().any(Result::is_ok), "it became full: {full} refused");
-    let before = sizes(&store, &subjects).await;
-    assert!(before.iter().all(|size| [0, 2].contains(size)), "nobody has half of what they wrote");
-    // The server drops what it refuses to write anew, whoever wrote it: every change of the user says so.
-    let victim = &subjects[before.iter().position(|size| *size == 2).unwrap()];
-    let changes = vec![Change::Insert(key("a"), entry("later")), Change::Put(key("c"), entry("more"))];
-    let write = Write::new(victim.clone(), EpochCheck::Is(None), changes).unwrap();
-    for answer in store.write_one(call(), write).await {
-        let error = answer.unwrap_err();
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::Full, Effect::Unknown), "{error}");
-    }
-    assert!(store.load(call(), victim).await.unwrap().is_empty(), "as was seen of the server by itself");
-    let others = sizes(&store, &subjects).await;
-    assert_eq!(others.iter().sum::<usize>(), before.iter().sum::<usize>() - 2, "and of nobody else");
+}
+
+#[tokio::test]
+async fn an_item_that_the_server_finds_too_large_is_refused_and_the_old_one_stands() {
+    // A server whose limit we are wrong about: its own word for it is lost on the way.
+    let Some(server) = server(&[]) else { return };
+    let port = crate::liar::forgets_its_limit(server.port()).await;
+    let store = store(&format!("memcache://127.0.0.1:{port}?max_item=4194304"));
+    let subject = user("ann");
+    store.put(call(), &subject, key("k"), entry("old")).await.unwrap();
+    let large = entry(&"x".repeat(2 << 20));
+    let error = store.put(call(), &subject, key("l"), large).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::TooLarge, Effect::NotApplied), "{error}");
+    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 1, "the old one stands");
+    store.put(call(), &subject, key("m"), entry("small")).await.unwrap();
 }
 
 #[tokio::test]
@@ -268,43 +292,14 @@ async fn sixty_four_writers_of_one_user_all_succeed() {
 }
 
 #[tokio::test]
-async fn writers_without_end_are_a_timeout_that_applied_nothing() {
-    let subject = user("ann");
-    // Whoever is asked for a write finds that somebody else was faster.
-    let store = crate::bench::through(always_faster().await);
-    let began = Instant::now();
-    let answer = store.put(crate::bench::within(400), &subject, key("k"), entry("v")).await;
+async fn a_writer_that_loses_tries_again_and_applied_nothing_when_its_time_is_over() {
+    const CONFLICTS: usize = 8;
+    let (port, writes) = crate::liar::faster_so_often(CONFLICTS).await;
+    let (store, began) = (crate::bench::through(port), Instant::now());
+    let answer = store.put(crate::bench::within(500), &user("ann"), key("k"), entry("v")).await;
     let error = answer.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotApplied), "{error}");
-    assert!(began.elapsed() < Duration::from_millis(500));
-}
-
-/// A port that answers every write with a conflict.
-async fn always_faster() -> u16 {
-    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let own = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut stream = BufReader::new(stream);
-                let mut line = String::new();
-                while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
-                    let number = line.split_whitespace().find(|flag| flag.starts_with('O'));
-                    let answer = match (line.split_whitespace().next(), number) {
-                        (Some("mg"), Some(number)) => format!("EN {number}\r\n"),
-                        (Some("ms"), Some(number)) => format!("NS {number}\r\n"),
-                        (Some("stats"), _) => "END\r\n".to_owned(),
-                        // The lines of the value.
-                        _ => String::new(),
-                    };
-                    if stream.write_all(answer.as_bytes()).await.is_err() {
-                        return;
-                    }
-                    line.clear();
-                }
-            });
-        }
-    });
-    own
+    assert_eq!(writes.load(std::sync::atomic::Ordering::SeqCst), CONFLICTS);
+    let took = began.elapsed();
+    assert!((500..600).contains(&took.as_millis()), "{took:?}");
 }

@@ -20,16 +20,16 @@ fn every_part_of_a_url_is_read() {
     assert_eq!((config.grace, config.connect_timeout), (Duration::from_millis(7), Duration::from_secs(1)));
     let limits = config.limits();
     assert_eq!(limits.user_bytes, Some(text_bytes(2 << 20)));
-    let login = config.login.unwrap();
+    let login = config.login.clone().unwrap();
     assert_eq!(
-        (login.user.as_str(), login.password.reveal(), login.dialect),
+        (login.user.as_str(), login.password.reveal(), config.dialect),
         ("a@b", "p:w", Dialect::Binary)
     );
     let tls = Config::from_url("memcaches://h:1").unwrap();
     assert_eq!(tls.addresses(), [Address::Tls { host: "h".to_owned(), port: 1 }]);
     let socket = Config::from_url("memcache+unix:///run/a%20b.sock?user=u&pass=p").unwrap();
     assert_eq!(socket.addresses(), [Address::Unix("/run/a b.sock".into())]);
-    assert_eq!(socket.login.unwrap().dialect, Dialect::Meta);
+    assert_eq!((socket.login.is_some(), socket.dialect), (true, Dialect::Meta));
     assert_eq!(names_of_two(), names_of("memcache://b,a"));
 }
 
@@ -87,6 +87,9 @@ fn what_is_not_understood_is_refused_without_showing_the_url() {
         "memcache://:s3cret@h?grace=1s&grace=1s",
         "memcache://h?auth=sasl",
         "memcache://:s3cret@h?ca=f",
+        "memcache://:s3cret@h?protocol=binary",
+        "memcache://:s3cret@h?auth=sasl&protocol=meta",
+        "memcache://h?protocol=text",
         "memcaches://:s3cret@h?cert=/",
         "memcache+unix://h/s",
         "memcache+unix:///s?max_entry=1",

@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, BytesMut};
 
-use super::{Answer, Command, Garbled, MOST_BYTES, Refusal, Reply};
+use super::{Answer, Command, Garbled, MOST_BYTES, Parts, Refusal, Reply};
 
 const REQUEST: u8 = 0x80;
 const RESPONSE: u8 = 0x81;
@@ -12,14 +12,15 @@ const HEAD: usize = 24;
 
 mod op {
     pub(super) const GET: u8 = 0x00;
-    pub(super) const SET: u8 = 0x01;
     pub(super) const ADD: u8 = 0x02;
+    /// With a unique number; where `SET` finds no room, the server deletes what stands there (tried).
+    pub(super) const REPLACE: u8 = 0x03;
     pub(super) const NOOP: u8 = 0x0a;
     pub(super) const STAT: u8 = 0x10;
     pub(super) const SASL_AUTH: u8 = 0x21;
 }
 
-pub(super) fn encode(command: &Command<'_>, opaque: u32, out: &mut Vec<u8>) {
+pub(super) fn encode(command: &Command<'_>, opaque: u32, out: &mut Parts) {
     let mut request = |op, extras: &[u8], key: &str, value: &[u8], unique: u64| {
         let bytes = extras.len() + key.len() + value.len();
         // No key of ours is longer than 250 bytes, and no value than 1 GiB.
@@ -32,16 +33,17 @@ pub(super) fn encode(command: &Command<'_>, opaque: u32, out: &mut Vec<u8>) {
             opaque,
             unique,
         };
-        head.encode(REQUEST, out);
+        head.encode(REQUEST, &mut out.bytes);
         for part in [extras, key.as_bytes(), value] {
-            out.extend_from_slice(part);
+            out.push(part);
         }
+        out.end_part();
     };
     match command {
         Command::Get { key } => request(op::GET, &[], key, &[], 0),
         Command::Add { key, value, lasts } => request(op::ADD, &store_extras(*lasts), key, value, 0),
         Command::Swap { key, unique, value, lasts } => {
-            request(op::SET, &store_extras(*lasts), key, value, *unique);
+            request(op::REPLACE, &store_extras(*lasts), key, value, *unique);
         }
         Command::Noop => request(op::NOOP, &[], "", &[], 0),
         Command::Stats(what) => request(op::STAT, &[], what, &[], 0),
@@ -71,7 +73,7 @@ pub(super) fn decode(arrived: &mut BytesMut) -> Result<Option<Answer>, Garbled> 
             body.advance(before);
             Reply::Found { value: body.freeze(), unique: head.unique }
         }
-        (0x00, op::SET | op::ADD) => Reply::Stored,
+        (0x00, op::ADD | op::REPLACE) => Reply::Stored,
         (0x00, op::NOOP | op::SASL_AUTH) => Reply::Done,
         (0x00, _) => return Err(Garbled),
         (0x01, _) => Reply::Missing,

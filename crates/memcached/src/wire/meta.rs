@@ -1,25 +1,31 @@
-//! The meta commands: lines of text with flags, values between them.
+//! Lines of text, values between them: the meta commands where they do, and the older `add` and `cas` to write.
+//!
+//! When `ms` finds no room, the server deletes the item that it was to replace, in every mode; `add` and `cas` leave it (tried,
+//! and read in the server's source). They have no number of their own, so that each is followed by a question that has one.
 
 use bytes::{Buf as _, BytesMut};
 
-use super::{Answer, Command, Garbled, MOST_BYTES, Refusal, Reply};
+use super::{Answer, Command, Form, Garbled, MOST_BYTES, Parts, Refusal, Reply};
 
 /// The longest line that a server has for us.
 const LONGEST_LINE: usize = 8 << 10;
 
+/// What is asked for behind a write; nobody's key.
+const FENCE: &str = "stickystore!";
+
 /// What ends a line, and a value.
 const END: &[u8] = b"\r\n";
 
-pub(super) fn encode(command: &Command<'_>, opaque: u32, out: &mut Vec<u8>) {
+pub(super) fn encode(command: &Command<'_>, opaque: u32, out: &mut Parts) {
     match command {
         Command::Get { key } => line(out, &format!("mg {key} v c O{opaque}")),
         Command::Add { key, value, lasts } => {
-            line(out, &format!("ms {key} {} ME T{lasts} O{opaque}", value.len()));
-            block(out, value);
+            block(out, &format!("add {key} 0 {lasts} {}", value.len()), value);
+            line(out, &format!("mg {FENCE} O{opaque}"));
         }
         Command::Swap { key, unique, value, lasts } => {
-            line(out, &format!("ms {key} {} C{unique} T{lasts} O{opaque}", value.len()));
-            block(out, value);
+            block(out, &format!("cas {key} 0 {lasts} {} {unique}", value.len()), value);
+            line(out, &format!("mg {FENCE} O{opaque}"));
         }
         Command::Noop => line(out, "mn"),
         Command::Stats("") => line(out, "stats"),
@@ -27,31 +33,51 @@ pub(super) fn encode(command: &Command<'_>, opaque: u32, out: &mut Vec<u8>) {
         // A server with `-Y` takes the first `set` for a login, whatever its key.
         Command::Login { user, password } => {
             let login = format!("{user} {password}");
-            line(out, &format!("set login 0 0 {}", login.len()));
-            block(out, login.as_bytes());
+            block(out, &format!("set login 0 0 {}", login.len()), login.as_bytes());
         }
     }
 }
 
-pub(super) fn decode(arrived: &mut BytesMut) -> Result<Option<Answer>, Garbled> {
+pub(super) fn decode(arrived: &mut BytesMut, form: Form) -> Result<Option<Answer>, Garbled> {
     let Some((head, next)) = first_line(arrived)? else { return Ok(None) };
-    let mut words = head.split(' ');
-    let opaque = || match head.split(' ').find_map(|flag| flag.strip_prefix('O')) {
-        Some(number) => number.parse().map(Some).map_err(|_| Garbled),
-        None => Ok(None),
-    };
-    let (reply, opaque) = match words.next() {
-        Some("VA") => return value(arrived, next),
-        Some("HD") => (Reply::Stored, opaque()?),
-        Some("EN" | "NF") => (Reply::Missing, opaque()?),
-        Some("NS" | "EX") => (Reply::Conflict, opaque()?),
-        Some("MN" | "STORED") => (Reply::Done, None),
-        Some("STAT" | "END") => return stats(arrived),
-        Some("ERROR" | "CLIENT_ERROR" | "SERVER_ERROR") => (Reply::Refused(refusal(&head)), None),
+    let word = head.split(' ').next().unwrap_or_default();
+    let reply = match (word, form) {
+        ("ERROR" | "CLIENT_ERROR" | "SERVER_ERROR", _) => Reply::Refused(refusal(&head)),
+        ("VA", Form::Get) => return value(arrived, next),
+        ("EN", Form::Get) => {
+            arrived.advance(next);
+            return Ok(Some(Answer { reply: Reply::Missing, opaque: opaque_of(&head)? }));
+        }
+        ("STAT" | "END", Form::Stats) => return stats(arrived),
+        ("MN", Form::Noop) | ("STORED", Form::Login) => Reply::Done,
+        ("STORED", Form::Store) => Reply::Stored,
+        ("NOT_STORED" | "EXISTS", Form::Store) => Reply::Conflict,
+        ("NOT_FOUND", Form::Store) => Reply::Missing,
         _ => return Err(Garbled),
     };
+    let answer = Answer { reply, opaque: None };
+    if form == Form::Store && answer.leaves_order(form) {
+        return fenced(arrived, next, answer.reply);
+    }
     arrived.advance(next);
+    Ok(Some(answer))
+}
+
+/// The answer to a write, once the one to the question behind it is there.
+fn fenced(arrived: &mut BytesMut, next: usize, reply: Reply) -> Result<Option<Answer>, Garbled> {
+    let Some((fence, after)) = first_line(arrived.get(next..).unwrap_or_default())? else { return Ok(None) };
+    // Somebody may keep something under its key.
+    if !fence.starts_with("EN ") && !fence.starts_with("HD ") {
+        return Err(Garbled);
+    }
+    let opaque = opaque_of(&fence)?;
+    arrived.advance(next + after);
     Ok(Some(Answer { reply, opaque }))
+}
+
+fn opaque_of(head: &str) -> Result<Option<u32>, Garbled> {
+    let flag = head.split(' ').skip(1).find_map(|flag| flag.strip_prefix('O'));
+    flag.map(|number| number.parse().map_err(|_| Garbled)).transpose()
 }
 
 /// `VA <bytes> <flags>`, and the value.
@@ -120,11 +146,15 @@ fn refusal(line: &str) -> Refusal {
     }
 }
 
-fn line(out: &mut Vec<u8>, line: &str) {
-    block(out, line.as_bytes());
+fn line(out: &mut Parts, line: &str) {
+    out.push(line.as_bytes());
+    out.push(END);
+    out.end_part();
 }
 
-fn block(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(END);
+fn block(out: &mut Parts, head: &str, value: &[u8]) {
+    for bytes in [head.as_bytes(), END, value, END] {
+        out.push(bytes);
+    }
+    out.end_part();
 }
