@@ -339,3 +339,12 @@ fn strings_of_a_server_are_read_where_they_stand() {
     let gone = bench.run(&["import", "--from", "agent", "redis://:s3cret@127.0.0.1:1"]).complains(2);
     assert!(gone.contains("cannot be read") && !gone.contains("s3cret"), "{gone}");
 }
+
+#[cfg(feature = "redis")]
+#[test]
+fn a_server_that_never_answers_ends_the_import() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = format!("redis://:s3cret@{}", silent.local_addr().unwrap());
+    let complaint = Bench::new().run(&["import", "--from", "agent", &source]).complains(2);
+    assert!(complaint.contains("does not answer") && !complaint.contains("s3cret"), "{complaint}");
+}

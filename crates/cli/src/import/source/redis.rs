@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use redis::{Client, Connection, RedisError};
@@ -9,8 +11,8 @@ use redis::{Client, Connection, RedisError};
 use super::{NO_TEXT, Page, Row};
 use crate::answer::Wrong;
 
-/// How long the server may take to be reached, or to answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the server may take to be reached, or to answer: longer than a failover, shorter than a person waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A scan that is under way.
 pub(in super::super) struct Strings {
@@ -40,9 +42,7 @@ impl Strings {
                 "a source is read without TLS: name it as redis://, or give its rows as lines on stdin";
             return Err(Wrong(what.to_owned()).into());
         }
-        let mut connection = Client::open(server)
-            .and_then(|client| client.get_connection_with_timeout(PATIENCE))
-            .map_err(Unread)?;
+        let mut connection = connect(server)?;
         connection.set_read_timeout(Some(PATIENCE)).map_err(Unread)?;
         connection.set_write_timeout(Some(PATIENCE)).map_err(Unread)?;
         let run = run(&mut connection);
@@ -84,6 +84,18 @@ impl Strings {
         // A key that went away in the meantime has no value.
         let rows = keys.into_iter().zip(values).filter_map(|(key, value)| Some(row((key, value?)))).collect();
         Ok(Some(Page { rows, next: format!("{next} {}", self.run) }))
+    }
+}
+
+/// Connects. The driver's own timeout ends before it has logged in, and a server that never answers would hold it there.
+fn connect(server: &str) -> Result<Connection, Box<dyn Error>> {
+    let client = Client::open(server).map_err(Unread)?;
+    let (sender, receiver) = mpsc::channel();
+    // It is left behind if it hangs: the command ends then.
+    thread::spawn(move || sender.send(client.get_connection_with_timeout(PATIENCE)));
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(connected) => Ok(connected.map_err(Unread)?),
+        Err(_) => Err(Wrong("the source cannot be read: the server does not answer".to_owned()).into()),
     }
 }
 
