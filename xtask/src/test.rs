@@ -12,7 +12,7 @@ use crate::{Stop, containers, needs};
 pub(crate) const REQUIRE: &str = "STICKYSTORE_REQUIRE";
 
 /// Those of all tests.
-const REQUIRED: &str = "redis";
+const REQUIRED: &str = "redis,mongodb";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {

@@ -10,6 +10,8 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+pub mod cache;
+pub mod mongodb;
 pub mod redis;
 
 /// Names the servers that have to be there, separated by commas.
