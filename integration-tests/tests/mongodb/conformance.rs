@@ -39,7 +39,7 @@ impl Plant for Behind {
     }
 }
 
-fn shared() -> Result<Arc<Shared>, Missing> {
+pub(crate) fn shared() -> Result<Arc<Shared>, Missing> {
     Shared::get(|url| {
         let config = Config::from_url(url).unwrap();
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

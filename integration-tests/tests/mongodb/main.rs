@@ -1,5 +1,6 @@
 //! The MongoDB store on real servers.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test asserts, and an assertion panics")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test asserts, and an assertion panics")]
 
 mod bench;
 mod conformance;
+mod pipeline;
