@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mongodb::bson::RawDocumentBuf;
+use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::event::sdam::SdamEvent;
-use mongodb::options::{ClientOptions, DriverInfo};
+use mongodb::options::{ClientOptions, DriverInfo, ServerAddress, WriteConcern};
 use mongodb::{Client, Collection, Database, ServerType};
 use stickystore_core::{Error, Result};
 use tokio::sync::Semaphore;
@@ -25,6 +25,15 @@ use crate::error::{self, Sent};
 
 /// How many connections there are at most, unless the URL says otherwise: the driver's own 10 keep many callers waiting.
 const POOL: u32 = 64;
+
+/// How often a server tells that it is there, unless the URL says otherwise. The driver knows no other way to notice that one
+/// has gone silent: it waits so long, and as long as for a connection, and 10 seconds are a long time without answers.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// A client that has a primary, and for so long had no answer from it while callers gave up, is replaced: the driver waits
+/// for ever for what a new connection is told first, and makes two at a time. Longer than what it needs to notice a server
+/// that has gone silent.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long after its deadline an operation may go on, so that the driver ends it in order if an answer is near.
 const AFTERLIFE: Duration = Duration::from_secs(1);
@@ -48,6 +57,11 @@ pub(crate) struct Live {
     database: Database,
     collection: Collection<RawDocumentBuf>,
     topology: Arc<Topology>,
+    /// Which primary's knowledge has been seen to be whole; see [`Live::settle`].
+    settled: AtomicU64,
+    /// When it last had an answer: milliseconds after `opened`.
+    heard: AtomicU64,
+    opened: Instant,
     alive: Arc<AtomicBool>,
     home: AbortHandle,
 }
@@ -100,7 +114,7 @@ impl Connection {
         // It is never closed.
         let Ok(Ok(permit)) = permit.await else { return Err(error::too_late_to_send()) };
         let live = timeout_at(until, self.live()).await.map_err(|_| error::too_late_to_send())??;
-        let (attempts, topology) = (Arc::new(Attempts::default()), Arc::clone(&live.topology));
+        let (attempts, asked) = (Arc::new(Attempts::default()), Arc::clone(&live));
         let repeated = Arc::clone(&self.repeated);
         let counted = Arc::clone(&attempts);
         let task = tokio::spawn(async move {
@@ -112,9 +126,29 @@ impl Connection {
             done.unwrap_or_else(|_| Err(error::late(counted.sent(), None)))
         });
         match timeout_at(until, task).await {
-            Ok(Ok(done)) => done,
+            Ok(Ok(done)) => {
+                asked.hears();
+                done
+            }
             Ok(Err(_)) => Err(error::lost()),
-            Err(_) => Err(error::late(attempts.sent(), topology.missing())),
+            Err(_) => {
+                if asked.is_silent() {
+                    self.discard(&asked);
+                }
+                Err(error::late(attempts.sent(), asked.topology.missing()))
+            }
+        }
+    }
+
+    /// Lets the next call make another client; this one ends with its operations.
+    fn discard(&self, silent: &Arc<Live>) {
+        let mut state = self.state();
+        if state.as_ref().is_some_and(|live| Arc::ptr_eq(live, silent)) {
+            *state = None;
+            let client = silent.client.clone();
+            tokio::spawn(async move {
+                let _ = timeout(CONNECT_TIMEOUT, client.shutdown().immediate(true).into_future()).await;
+            });
         }
     }
 
@@ -157,6 +191,7 @@ impl Live {
         let mut options = ClientOptions::parse(config.connection.clone()).await.map_err(wrong)?;
         options.connect_timeout.get_or_insert(CONNECT_TIMEOUT);
         options.max_pool_size.get_or_insert(POOL);
+        options.heartbeat_freq.get_or_insert(HEARTBEAT);
         options.app_name.get_or_insert_with(|| env!("CARGO_PKG_NAME").to_owned());
         let version = env!("CARGO_PKG_VERSION").to_owned();
         options.driver_info = Some(
@@ -180,7 +215,66 @@ impl Live {
             let _ended = ended;
             pending::<()>().await;
         });
-        Ok(Self { client, database, collection, topology, alive, home: home.abort_handle() })
+        let (settled, heard) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (opened, home) = (Instant::now(), home.abort_handle());
+        Ok(Self { client, database, collection, topology, settled, heard, opened, alive, home })
+    }
+
+    /// Runs a question so that its answer has all that was acknowledged before it was asked, by whichever primary.
+    ///
+    /// A member that has just become the primary has everything that a majority had confirmed, but does not know yet that a
+    /// majority has it: until it does, it shows what it knew before. So the first question to each primary waits until
+    /// everything that stands there is confirmed; and one during which the primary changes is asked again.
+    pub(crate) async fn settled<T, F>(&self, ask: impl Fn() -> F) -> mongodb::error::Result<T>
+    where
+        F: Future<Output = mongodb::error::Result<T>>,
+    {
+        loop {
+            let before = self.settle().await?;
+            let answer = ask().await?;
+            if self.topology.term() == before {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Waits until the primary knows that a majority has everything that it has; answers which primary it was.
+    async fn settle(&self) -> mongodb::error::Result<u64> {
+        loop {
+            let before = self.topology.term();
+            if before > 0 && self.settled.load(Ordering::Acquire) == before {
+                return Ok(before);
+            }
+            // A write that finds nothing to write is confirmed as everything before it. No user has this id.
+            let nothing =
+                self.collection.find_one_and_update(doc! { "_id": "" }, doc! { "$set": { "v": 1 } });
+            match nothing.write_concern(WriteConcern::majority()).await {
+                Ok(_) => {}
+                // Who may not write can still read.
+                Err(error) if error::is_unauthorized(&error) => {}
+                Err(error) => return Err(error),
+            }
+            starts_over();
+            let after = self.topology.term();
+            // The first one that is heard of is the one that has answered.
+            if after == before || (before, after) == (0, 1) {
+                self.settled.store(after, Ordering::Release);
+            }
+        }
+    }
+
+    fn hears(&self) {
+        self.heard.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Whether nothing is answered although there is somebody to answer.
+    fn is_silent(&self) -> bool {
+        let silence = Duration::from_millis(self.now().saturating_sub(self.heard.load(Ordering::Relaxed)));
+        silence > PATIENCE && self.topology.missing().is_none()
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -205,6 +299,11 @@ impl Drop for Live {
 /// From here on the operation has its first answer; what it asks for besides is no repetition.
 pub(crate) fn answered() {
     let _ = ATTEMPTS.try_with(|attempts| attempts.answered.store(true, Ordering::Relaxed));
+}
+
+/// What was asked for until here was something else.
+fn starts_over() {
+    let _ = ATTEMPTS.try_with(|attempts| attempts.made.store(0, Ordering::Relaxed));
 }
 
 impl Attempts {
@@ -247,7 +346,9 @@ struct Topology(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    has_primary: bool,
+    primary: Option<ServerAddress>,
+    /// How many primaries there were, one after the other.
+    term: u64,
     /// Why a server could not be asked.
     reason: Option<Error>,
 }
@@ -267,12 +368,16 @@ impl Topology {
                     )
                 };
                 let servers = change.new_description.servers();
-                let has =
-                    |is: fn(ServerType) -> bool| servers.values().any(|server| is(server.server_type()));
-                known.has_primary = has(takes_writes);
+                let primary = servers.iter().find(|(_, server)| takes_writes(server.server_type()));
+                let primary = primary.map(|(address, _)| (*address).clone());
+                if primary.is_some() && primary != known.primary {
+                    known.term += 1;
+                }
+                known.primary = primary;
                 let reason = servers.values().find_map(|server| server.error().map(error::unreachable));
                 // Others have answered, and none of them is it.
-                let others = || has(|kind| kind != ServerType::Unknown).then(error::no_primary);
+                let has_others = servers.values().any(|server| server.server_type() != ServerType::Unknown);
+                let others = || has_others.then(error::no_primary);
                 known.reason = reason.or_else(others).or(known.reason.take());
             }
             SdamEvent::ServerHeartbeatFailed(failed) => {
@@ -285,7 +390,12 @@ impl Topology {
     /// Why nothing takes writes, if that is known of nothing.
     fn missing(&self) -> Option<Error> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.reason.clone().filter(|_| !known.has_primary)
+        known.reason.clone().filter(|_| known.primary.is_none())
+    }
+
+    /// Which primary it is that there is, or was last: the first, the second, and so on; 0 if there was none yet.
+    fn term(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).term
     }
 }
 

@@ -12,6 +12,9 @@ pub(crate) const SCHEME: &str = "mongodb";
 /// Two upserts of one user met: the later one finds a document when it is sent again.
 const DUPLICATE_KEY: i32 = 11000;
 
+/// A right is missing.
+const UNAUTHORIZED: i32 = 13;
+
 /// Names the operation of an error that came from below.
 pub(crate) fn at(operation: Operation) -> impl Fn(Error) -> Error {
     move |error| error.with_origin(SCHEME, operation)
@@ -35,6 +38,11 @@ pub(crate) fn is_overtaken(error: &mongodb::error::Error) -> bool {
         Theirs::Write(WriteFailure::WriteError(refusal)) => refusal.code == DUPLICATE_KEY,
         _ => false,
     }
+}
+
+/// Whether this user may not do that.
+pub(crate) fn is_unauthorized(error: &mongodb::error::Error) -> bool {
+    matches!(error.kind.as_ref(), Theirs::Command(refusal) if refusal.code == UNAUTHORIZED)
 }
 
 /// What the driver says about an operation.
@@ -76,6 +84,8 @@ pub(crate) fn late(sent: Sent, reason: Option<Error>) -> Error {
     match (sent, reason) {
         (Sent::Nothing, Some(reason)) => reason.with_effect(Effect::NotApplied),
         (Sent::Nothing, None) => too_late_to_send(),
+        (_, Some(_)) => Error::new(ErrorKind::Unavailable, "the server went away before the answer")
+            .with_effect(Effect::Unknown),
         _ => Error::new(ErrorKind::Timeout, "no answer by the deadline").with_effect(Effect::Unknown),
     }
 }
@@ -163,7 +173,7 @@ fn refused(refusal: &CommandError) -> Error {
 /// What the server answered instead of a document: its number and that number's name, since the rest may quote our data.
 fn by_code(code: i32, name: &str) -> Error {
     match code {
-        13 => denied("this user may not find, insert and update in this collection"),
+        UNAUTHORIZED => denied("this user may not find, insert and update in this collection"),
         18 | 8000 => denied("the server refuses this user and password"),
         // A document over the limit is not written, and the one that stands stays.
         10334 | 17419 | 17420 => {

@@ -170,13 +170,17 @@ impl MongodbStore {
             let (filter, mut options) = (filter.clone(), options.clone());
             options.max_time = Some(left(deadline));
             async move {
-                let mut cursor = live.collection().find(filter).with_options(options).await?;
-                answered();
-                let mut found = Vec::new();
-                while cursor.advance().await? {
-                    found.push(cursor.current().to_owned());
-                }
-                Ok(found)
+                let find = || async {
+                    let question = live.collection().find(filter.clone()).with_options(options.clone());
+                    let mut cursor = question.await?;
+                    answered();
+                    let mut found = Vec::new();
+                    while cursor.advance().await? {
+                        found.push(cursor.current().to_owned());
+                    }
+                    Ok(found)
+                };
+                live.settled(find).await
             }
         };
         self.0.connection.run(deadline, find).await

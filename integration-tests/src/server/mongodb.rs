@@ -132,6 +132,19 @@ impl MongoDb {
         self.members.iter().position(is_primary)
     }
 
+    /// The same, as soon as there is one.
+    ///
+    /// # Panics
+    /// If there is none in the time of a start.
+    pub fn wait_for_primary(&self) -> usize {
+        let mut primary = None;
+        self.wait_for("a primary", || {
+            primary = self.primary();
+            primary.is_some()
+        });
+        primary.unwrap()
+    }
+
     /// Ends this member at once, as `kill -9` does.
     pub fn kill(&mut self, member: usize) {
         self.members[member].process = None;

@@ -1,6 +1,13 @@
 //! The MongoDB store on real servers.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test asserts, and an assertion panics")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test asserts, and an assertion panics"
+)]
 
 mod bench;
 mod conformance;
+mod failover;
+mod failure;
 mod pipeline;
