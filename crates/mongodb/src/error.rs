@@ -207,3 +207,68 @@ fn denied(context: &str) -> Error {
 fn not_sent(kind: ErrorKind, context: &str) -> Error {
     Error::new(kind, context).with_effect(Effect::NotApplied)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn io(error: io::Error) -> mongodb::error::Error {
+        Theirs::Io(Arc::new(error)).into()
+    }
+
+    #[test]
+    fn certificates_that_are_wrong_in_different_ways_are_told_apart() {
+        for (wrong, says) in [
+            (CertificateError::Expired, "has expired"),
+            (CertificateError::NotValidForName, "another name"),
+            (CertificateError::UnknownIssuer, "not trusted"),
+            (CertificateError::Revoked, "not valid"),
+        ] {
+            let error = unreachable(&io(io::Error::other(rustls::Error::InvalidCertificate(wrong))));
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::Config, Effect::NotApplied));
+            assert!(error.context().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_sent_may_have_been_applied_and_what_was_not_has_not() {
+        let lost = || io(io::ErrorKind::ConnectionReset.into());
+        assert_eq!(failed(&lost(), Sent::Nothing).effect(), Effect::NotApplied);
+        assert_eq!(failed(&lost(), Sent::Once).effect(), Effect::Unknown);
+        assert_eq!(late(Sent::Nothing, None).effect(), Effect::NotApplied);
+        assert_eq!(late(Sent::Once, None).effect(), Effect::Unknown);
+        assert_eq!(late(Sent::Once, Some(no_primary())).effect(), Effect::Unknown);
+        assert_eq!(late(Sent::Nothing, Some(no_primary())).kind(), ErrorKind::Unavailable);
+        let refusal = io(io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(
+            failed(&refusal, Sent::Repeatedly).effect(),
+            Effect::Unknown,
+            "an earlier attempt may have been"
+        );
+    }
+
+    #[test]
+    fn the_servers_numbers_are_kinds_and_effects() {
+        use Effect::{NotApplied, Unknown};
+        for (code, kind, effect) in [
+            (13, ErrorKind::Denied, NotApplied),
+            (18, ErrorKind::Denied, NotApplied),
+            (10334, ErrorKind::TooLarge, NotApplied),
+            (17419, ErrorKind::TooLarge, NotApplied),
+            (50, ErrorKind::Timeout, Unknown),
+            (262, ErrorKind::Timeout, Unknown),
+            (121, ErrorKind::Config, NotApplied),
+            (14031, ErrorKind::Full, NotApplied),
+            (10107, ErrorKind::Unavailable, NotApplied),
+            (11602, ErrorKind::Unavailable, Unknown),
+            (91, ErrorKind::Unavailable, Unknown),
+            (8, ErrorKind::Unexpected, Unknown),
+        ] {
+            let error = by_code(code, "");
+            assert_eq!((error.kind(), error.effect()), (kind, effect), "{code}");
+        }
+        assert_eq!(unconfirmed(64).effect(), Unknown);
+    }
+}

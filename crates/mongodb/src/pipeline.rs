@@ -18,8 +18,11 @@ use crate::layout::{self, NEVER, Shown, Slot, User, VERSION, millis};
 /// What an entry's member takes besides the texts of its entry and its key: names, types, revision and expiry.
 const MEMBER_BYTES: usize = 96;
 
-/// What the server does not say in a name that it compares with: 11 characters of base64url, with no stray bits.
-const NAME: &str = r"\A[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]\z";
+/// How often a command names each member.
+const NAMED: usize = 3;
+
+/// What an epoch's text is: 11 characters of base64url, with no stray bits.
+const EPOCH: &str = r"\A[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]\z";
 
 /// One find-and-modify: for one user.
 #[derive(Debug, Clone)]
@@ -159,14 +162,15 @@ fn settle(change: &Change, now: UnixMillis, limits: Limits) -> Option<Result<Out
     (!is_known).then(|| Err(Error::new(ErrorKind::Unsupported, "this store does not know this change")))
 }
 
-/// Refuses the entries of a write that are too many for one document even if it holds nothing else: a server would close
-/// the connection. What the document holds already, only the server knows; it refuses, and keeps what stands.
+/// Refuses the entries of a write that are too many for one command, or for one document even if it holds nothing else: a
+/// server would close the connection. What the document holds already, only the server knows; it refuses, and keeps what
+/// stands.
 fn refuse_what_no_document_holds(write: &Write, settled: &mut [Option<Result<Outcome>>], limits: Limits) {
     let Some(limit) = limits.user_bytes else { return };
     let mut bytes = 0;
     for (change, settled) in write.changes().iter().zip(settled) {
         let Some(entry) = change.entry().filter(|_| settled.is_none()) else { continue };
-        let takes = MEMBER_BYTES + entry.size_bytes() + change.key().as_str().len();
+        let takes = MEMBER_BYTES + entry.size_bytes() + NAMED * layout::field(change.key()).len();
         if bytes + takes > limit {
             let context = format!("the entries of one write take more than {limit} bytes; split it");
             *settled = Some(Err(Error::new(ErrorKind::TooLarge, context)));
@@ -365,7 +369,7 @@ fn ours() -> Document {
             case(is_not("$mark.until", "long"), false),
         ],
         "default": { "$and": [
-            { "$regexMatch": { "input": "$mark.epoch", "regex": NAME } },
+            { "$regexMatch": { "input": "$mark.epoch", "regex": EPOCH } },
             { "$gt": ["$mark.until", 0] },
             { "$lte": ["$mark.until", millis(UnixMillis::MAX)] },
         ] },

@@ -8,6 +8,9 @@
 
 mod bench;
 mod conformance;
+mod diagnose;
 mod failover;
 mod failure;
 mod pipeline;
+mod server_side;
+mod tls;
