@@ -381,7 +381,7 @@ impl Topology {
                 known.reason = reason.or_else(others).or(known.reason.take());
             }
             SdamEvent::ServerHeartbeatFailed(failed) => {
-                known.reason = Some(error::unreachable(&failed.failure))
+                known.reason = Some(error::unreachable(&failed.failure));
             }
             _ => {}
         }

@@ -152,9 +152,7 @@ pub(crate) fn decode(document: Option<&RawDocument>, shown: Shown, now: UnixMill
 fn is_bare(document: &RawDocument, shown: Shown) -> bool {
     match shown {
         Shown::Part => matches!(document.get("bare"), Ok(Some(RawBsonRef::Boolean(true)))),
-        Shown::Whole => {
-            document.iter().all(|member| member.is_ok_and(|(name, _)| AsRef::<str>::as_ref(&name) == "_id"))
-        }
+        Shown::Whole => document.iter().all(|member| member.is_ok_and(|(name, _)| as_text(name) == "_id")),
     }
 }
 
@@ -168,7 +166,7 @@ fn user(document: &RawDocument, now: UnixMillis) -> Option<User> {
     let mut slots = Vec::new();
     for member in entries.iter_elements() {
         let member = member.ok()?;
-        let name: &str = member.key().as_ref();
+        let name = as_text(member.key());
         // What is not text where text should be is an error of its own, of this entry alone.
         let slot = match member.value() {
             Ok(value) => decode_slot(value, now),
@@ -220,6 +218,11 @@ fn decode_slot(member: RawBsonRef<'_>, now: UnixMillis) -> Slot {
 
 fn damaged(what: &'static str, revision: Option<Revision>) -> Slot {
     Slot::Damaged(Damage::new(what), revision)
+}
+
+/// The name of a member is text in both versions of BSON that the driver can be built with, by different types.
+fn as_text<T: AsRef<str> + ?Sized>(name: &T) -> &str {
+    name.as_ref()
 }
 
 /// The server compares symbols with strings as if they were the same, and so do we.

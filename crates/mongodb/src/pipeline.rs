@@ -230,7 +230,7 @@ fn writing<'a>(
     for (change, field) in changes {
         match change {
             Change::Insert(_, entry) => {
-                written.push(setting(field, entry, &["$$pass".into(), open(now).into()]))
+                written.push(setting(field, entry, &["$$pass".into(), open(now).into()]));
             }
             Change::Put(_, entry) => written.push(setting(field, entry, &["$$pass".into()])),
             Change::Replace(_, read, entry) => {
@@ -377,7 +377,7 @@ fn ours() -> Document {
 }
 
 fn and<const N: usize>(all: [Document; N]) -> Document {
-    doc! { "$and": all.to_vec() }
+    doc! { "$and": Vec::from(all) }
 }
 
 fn literal(value: impl Into<Bson>) -> Document {

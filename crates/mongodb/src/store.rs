@@ -274,7 +274,7 @@ impl MongodbStore {
                 Err(error) => by_id.extend(chunk.iter().map(|id| (*id, Err(error.clone())))),
             }
         }
-        let answer = |id: &String| by_id.get(id.as_str()).cloned().transpose().map(|found| found.cloned());
+        let answer = |id: &String| by_id.get(id.as_str()).cloned().transpose().map(Option::<&_>::cloned);
         ids.iter().map(|id| (answer(id), shown)).collect()
     }
 }
