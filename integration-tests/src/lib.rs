@@ -1,17 +1,21 @@
-//! What the integration tests share: stores that really wait, servers on demand, a proxy that misbehaves. The tests are
-//! in `tests`.
+//! What the integration tests share: stores that really wait, servers on demand, proxies that misbehave. The tests are in
+//! `tests`.
 //!
 //! It also compiles the README's examples.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "what tests stand on asserts, and an assertion panics"
 )]
 
 pub mod authority;
+pub mod meddler;
 pub mod proxy;
+pub mod racing;
+pub mod resp;
 pub mod server;
 pub mod waiting;
 

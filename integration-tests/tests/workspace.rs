@@ -39,8 +39,11 @@ fn each_crate_knows_only_those_above_it() {
     // In the order of ARCHITECTURE; what tests need is another matter.
     let order = [
         "stickystore-core",
-        "stickystore-redis",
+        "stickystore-transport",
         "stickystore-embedded",
+        "stickystore-redis",
+        "stickystore-memcached",
+        "stickystore-cassandra",
         "stickystore-layers",
         "stickystore-services",
         "stickystore",
@@ -61,7 +64,12 @@ fn each_crate_knows_only_those_above_it() {
 #[test]
 fn a_feature_of_the_facade_brings_one_driver_or_sdk() {
     // The crate of the driver or the SDK, by the feature that brings it.
-    let drivers = [("embedded", "redb"), ("redis", "redis"), ("growthbook", "growthbook-rust")];
+    let drivers = [
+        ("embedded", "redb"),
+        ("memcached", "stickystore-memcached"),
+        ("redis", "redis"),
+        ("growthbook", "growthbook-rust"),
+    ];
     for feature in std::iter::once("").chain(drivers.iter().map(|(feature, _)| *feature)) {
         let tree = Command::new(env!("CARGO"))
             .args(["tree", "--offline", "--package", "stickystore", "--no-default-features"])

@@ -18,8 +18,8 @@ pub(crate) struct Need {
     pub(crate) install: &'static [&'static [&'static str]],
 }
 
-/// Everything that tests need: the servers of the stores, from the distribution's packages, or from a registry into the
-/// folder of downloads, where each file has its checksum.
+/// Everything that tests need: the servers of the stores, and the toolchains of the SDKs that decide through them. From the
+/// distribution's packages, or from a registry into the folder of downloads, where each file has its checksum.
 pub(crate) const NEEDS: &[Need] = &[
     Need {
         name: "redis-server",
@@ -27,6 +27,60 @@ pub(crate) const NEEDS: &[Need] = &[
         install: &[
             &["apt-get", "update"],
             &["apt-get", "install", "--yes", "--no-install-recommends", "redis-server"],
+        ],
+    },
+    Need {
+        name: "memcached",
+        probe: &["memcached", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "memcached"],
+        ],
+    },
+    Need {
+        name: "SASL for memcached",
+        probe: &[
+            "sh",
+            "-c",
+            "command -v saslpasswd2 && ls /usr/lib/*/sasl2/libplain.so /usr/lib/*/sasl2/libsasldb.so",
+        ],
+        install: &[
+            &["apt-get", "update"],
+            &[
+                "apt-get",
+                "install",
+                "--yes",
+                "--no-install-recommends",
+                "sasl2-bin",
+                "libsasl2-modules",
+                "libsasl2-modules-db",
+            ],
+        ],
+    },
+    Need {
+        name: "java",
+        probe: &["java", "-version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "openjdk-17-jre-headless"],
+        ],
+    },
+    Need {
+        name: "cassandra",
+        probe: CASSANDRA_IS_WHOLE,
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "maven"],
+            &[
+                "mvn",
+                "--quiet",
+                "--batch-mode",
+                "--file",
+                "{root}/integration-tests/servers/cassandra/pom.xml",
+                "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies",
+                "-DoutputDirectory={cache}/cassandra-5.0.5",
+            ],
+            CASSANDRA_IS_WHOLE,
         ],
     },
     Need {
@@ -72,6 +126,34 @@ pub(crate) const NEEDS: &[Need] = &[
             &["sh", "-c", MONGOD_ANSWERS],
         ],
     },
+    Need {
+        name: "python3-venv",
+        // Whole only with what puts pip into a venv, which is a package of its own.
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "python3", "python3-venv"],
+        ],
+    },
+    Need {
+        name: "npm",
+        // A script of node's: it answers where both are there.
+        probe: &["npm", "--version"],
+        install: &[
+            &["apt-get", "update"],
+            &["apt-get", "install", "--yes", "--no-install-recommends", "nodejs", "npm"],
+        ],
+    },
+];
+
+/// Every jar is the one that was pinned.
+const CASSANDRA_IS_WHOLE: &[&str] = &[
+    "env",
+    "--chdir={cache}/cassandra-5.0.5",
+    "sha256sum",
+    "--check",
+    "--quiet",
+    "{root}/integration-tests/servers/cassandra/jars.sha256",
 ];
 
 /// Somebody's own, or exactly the one that was pinned.

@@ -8,11 +8,11 @@ use crate::shell::{cargo, step, target};
 use crate::verdicts::Verdicts;
 use crate::{Stop, containers, needs};
 
-/// Names the stores whose servers have to be there: a test that cannot run is a failure.
+/// Names the stores whose servers, and the toolchains, that have to be there: a test that cannot run is a failure.
 pub(crate) const REQUIRE: &str = "STICKYSTORE_REQUIRE";
 
 /// Those of all tests.
-const REQUIRED: &str = "redis,mongodb";
+const REQUIRED: &str = "redis,memcached,cassandra,mongodb,python,node";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {

@@ -20,6 +20,8 @@ mod optimizely;
 mod progress;
 mod recording;
 mod replay;
+#[cfg(feature = "cassandra")]
+mod schema;
 mod vwo;
 
 use answer::{Answer, EXIT_CODES, say};
@@ -62,6 +64,9 @@ enum Verb {
     Import(import::Options),
     /// Send the recorded traffic of a real SDK through the service, and compare the answers
     Replay(replay::Options),
+    /// Print what makes a Cassandra cluster's keyspace and table, or make them
+    #[cfg(feature = "cassandra")]
+    Schema(schema::Options),
     /// Print a shell's completions of this command
     Completions(completions::Options),
 }
@@ -85,6 +90,8 @@ fn main() -> ExitCode {
         Verb::Conformance(options) => conformance::run(&options),
         Verb::Import(options) => import::run(&options),
         Verb::Replay(options) => replay::run(&options),
+        #[cfg(feature = "cassandra")]
+        Verb::Schema(options) => schema::run(&options),
         Verb::Completions(options) => completions::run(&options),
     })
 }

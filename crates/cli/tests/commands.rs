@@ -298,3 +298,19 @@ fn the_recorded_traffic_replays_on_a_server_and_leaves_no_entries() {
         assert_eq!(server.command(&["HKEYS", key]).trim(), "", "{key} holds an entry");
     }
 }
+
+#[cfg(feature = "cassandra")]
+#[test]
+fn the_schema_of_a_cluster_is_printed_for_the_replication_that_is_asked_for_and_none_is_guessed() {
+    let store = "cassandra://10.0.0.1/shop?table=kept&ttl=90d";
+    let printed = stickystore(&["schema", "--store", store, "--replication", "eu=3"]);
+    assert_eq!(printed.status.code(), Some(0), "{}", text(&printed.stderr));
+    let printed = text(&printed.stdout);
+    assert!(
+        printed.contains("'eu': 3") && printed.contains("CREATE TABLE IF NOT EXISTS \"shop\".\"kept\""),
+        "{printed}"
+    );
+    assert_eq!(stickystore(&["schema", "--store", store]).status.code(), Some(2));
+    let elsewhere = stickystore(&["schema", "--store", "memory:", "--replication", "3"]);
+    assert!(text(&elsewhere.stderr).contains("cassandra://"), "{}", text(&elsewhere.stderr));
+}

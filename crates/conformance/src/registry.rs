@@ -314,6 +314,7 @@ registry! {$
     lifecycle {
         passed_deadline_is_not_applied,
         calls_end_by_their_deadline,
+        given_up_calls_disturb_no_other,
         closed_is_closed,
         closing_a_clone_closes_the_handle,
         closing_leaves_second_handles_open,

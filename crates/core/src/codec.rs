@@ -5,6 +5,8 @@
 //! `expiry` and `was` are left out when there is none. Members that are not named here are kept and written
 //! back. A layout that an old reader must not touch gets another `v`; to this reader it is damaged.
 
+pub mod headed;
+
 use std::fmt;
 
 use crate::entry::{Entry, Unknown, ValueHash, Was};

@@ -2,16 +2,15 @@
 //!
 //! No I/O but reading the certificate files that the URL names.
 
-use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use stickystore_core::options::Options;
 use stickystore_core::{Error, ErrorKind, Limits, Operation, Result};
+use stickystore_transport::{Address, Secret, TlsSettings};
 use url::Url;
 
-use crate::error::SCHEME;
+use crate::error::{SCHEME, at};
 
 /// How long an expired entry stays before it may be swept, unless said otherwise: the time by which writers' clocks may
 /// differ.
@@ -31,37 +30,17 @@ const DEFAULT_PORT: u16 = 6379;
 /// assert!(!format!("{config:?}").contains("secret"));
 /// # Ok::<(), stickystore_core::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) address: Address,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) database: i64,
-    pub(crate) ca: Option<Vec<u8>>,
-    pub(crate) identity: Option<Identity>,
+    pub(crate) tls: TlsSettings,
     pub(crate) wait: u32,
     pub(crate) grace: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) limits: Limits,
-}
-
-/// Where the server is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
-    Tcp { host: String, port: u16 },
-    Tls { host: String, port: u16 },
-    Unix(PathBuf),
-}
-
-/// A password; nothing shows it.
-#[derive(Clone)]
-pub(crate) struct Secret(pub(crate) String);
-
-/// A client certificate with its key, both in PEM.
-#[derive(Clone)]
-pub(crate) struct Identity {
-    pub(crate) certificate: Vec<u8>,
-    pub(crate) key: Vec<u8>,
 }
 
 impl Config {
@@ -87,7 +66,7 @@ impl Config {
         let url = Url::parse(url).map_err(|error| wrong(format!("the URL does not parse: {error}")))?;
         let mut config = Self::new(address(&url)?);
         config.user = Some(decoded(url.username())?).filter(|user| !user.is_empty());
-        config.password = url.password().map(decoded).transpose()?.map(Secret);
+        config.password = url.password().map(decoded).transpose()?.map(Secret::new);
         if !matches!(config.address, Address::Unix(_)) {
             config.database = database(url.path().trim_start_matches('/'))?;
         }
@@ -99,47 +78,40 @@ impl Config {
         if let Some(bytes) = options.number("max_entry_bytes")? {
             config.limits = config.limits.with_entry_bytes(bytes);
         }
-        let (mut certificate, mut key) = (None, None);
         match config.address {
             Address::Unix(_) => {
                 config.database = database(&options.text("db").unwrap_or_default())?;
                 config.user = options.text("user");
-                config.password = options.text("pass").map(Secret);
+                config.password = options.text("pass").map(Secret::new);
             }
             Address::Tls { .. } => {
-                config.ca = file("ca", &mut options)?;
-                certificate = file("cert", &mut options)?;
-                key = file("key", &mut options)?;
+                config.tls = TlsSettings::from_options(&mut options).map_err(at(Operation::Open))?;
             }
             Address::Tcp { .. } => {}
         }
         options.finish()?;
-        match (certificate, key) {
-            (None, None) => Ok(config),
-            (Some(certificate), Some(key)) => Ok(config.with_identity(certificate, key)),
-            _ => Err(wrong("a client certificate needs both options, cert and key")),
-        }
+        Ok(config)
     }
 
     /// User and password, as an access list names them; without a user it is the `default` one.
     #[must_use]
     pub fn with_login(mut self, user: Option<&str>, password: &str) -> Self {
         self.user = user.map(str::to_owned);
-        self.password = Some(Secret(password.to_owned()));
+        self.password = Some(Secret::new(password));
         self
     }
 
     /// The only certificate authorities to trust, in PEM.
     #[must_use]
     pub fn with_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ca = Some(pem.into());
+        self.tls = self.tls.with_ca(pem);
         self
     }
 
     /// The client's certificate and its key, both in PEM.
     #[must_use]
     pub fn with_identity(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(Identity { certificate: certificate.into(), key: key.into() });
+        self.tls = self.tls.with_identity(certificate, key);
         self
     }
 
@@ -178,8 +150,7 @@ impl Config {
             user: None,
             password: None,
             database: 0,
-            ca: None,
-            identity: None,
+            tls: TlsSettings::default(),
             wait: 0,
             grace: GRACE,
             connect_timeout: CONNECT_TIMEOUT,
@@ -187,26 +158,6 @@ impl Config {
         }
     }
 }
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("address", &self.address)
-            .field("user", &self.user)
-            .field("password", &self.password.as_ref().map(|_| Hidden))
-            .field("database", &self.database)
-            .field("ca", &self.ca.is_some())
-            .field("identity", &self.identity.as_ref().map(|_| Hidden))
-            .field("wait", &self.wait)
-            .field("grace", &self.grace)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("limits", &self.limits)
-            .finish()
-    }
-}
-
-#[derive(Debug)]
-struct Hidden;
 
 fn address(url: &Url) -> Result<Address> {
     if matches!(url.scheme(), "redis+unix" | "unix") {
@@ -241,14 +192,6 @@ fn decoded(text: &str) -> Result<String> {
     text.map(Into::into).map_err(|_| wrong("a part of the URL is not UTF-8"))
 }
 
-fn file(name: &'static str, options: &mut Options) -> Result<Option<Vec<u8>>> {
-    let read = |path: String| {
-        std::fs::read(path)
-            .map_err(|error| wrong(format!("the file of the option \"{name}\" cannot be read: {error}")))
-    };
-    options.text(name).map(read).transpose()
-}
-
 fn wrong(context: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, context).with_origin(SCHEME, Operation::Open)
 }
@@ -262,7 +205,7 @@ mod tests {
         let config =
             Config::from_url("redis://a%40b:p%3Aw@[::1]:7000/3?wait=2&grace=7ms&max_entry_bytes=9").unwrap();
         assert_eq!(config.address, Address::Tcp { host: "::1".to_owned(), port: 7000 });
-        assert_eq!((config.user.as_deref(), config.password.unwrap().0.as_str()), (Some("a@b"), "p:w"));
+        assert_eq!((config.user.as_deref(), config.password.unwrap().reveal()), (Some("a@b"), "p:w"));
         assert_eq!((config.database, config.wait, config.grace), (3, 2, Duration::from_millis(7)));
         assert_eq!(config.limits.entry_bytes, 9);
         let socket = Config::from_url("redis+unix:///run/a%20b.sock?db=1&user=u&pass=p").unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use redis::{RedisError, ServerError};
 use stickystore_core::decide::not_ours;
 use stickystore_core::{Effect, Error, ErrorKind, Operation};
-use tokio_rustls::rustls::{self, CertificateError};
+use stickystore_transport::{is_tls_alert, refused_by_tls};
 
 /// The scheme in errors and [`StoreInfo`](stickystore_core::StoreInfo).
 pub(crate) const SCHEME: &str = "redis";
@@ -36,45 +36,12 @@ pub(crate) fn connecting(error: RedisError) -> Error {
     Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below::from(error))
 }
 
-/// No stream to the server: nothing was sent.
-pub(crate) fn streaming(error: std::io::Error) -> Error {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let (kind, context) = match tls {
-        None => (ErrorKind::Unavailable, "the server cannot be reached"),
-        Some(rustls::Error::InvalidCertificate(wrong)) => (ErrorKind::Config, certificate(wrong)),
-        Some(rustls::Error::AlertReceived(_)) => return refused_by_tls().with_source(error),
-        Some(_) => (ErrorKind::Unavailable, "the server does not speak TLS as we do"),
-    };
-    Error::new(kind, context).with_effect(Effect::NotApplied).with_source(error)
-}
-
 fn is_alert(error: &RedisError) -> bool {
     // The driver keeps what is below it in an `Arc`, and shows that.
     type Shared = Arc<dyn std::error::Error + Send + Sync>;
     let below = error.source().and_then(|source| source.downcast_ref::<Shared>());
     let io = below.and_then(|below| below.downcast_ref::<std::io::Error>());
-    let tls = io.and_then(|io| io.get_ref()).and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(tls, Some(rustls::Error::AlertReceived(_)))
-}
-
-fn refused_by_tls() -> Error {
-    let context = "the server refuses our side of TLS: it may want another client certificate";
-    Error::new(ErrorKind::Denied, context).with_effect(Effect::NotApplied)
-}
-
-fn certificate(wrong: &CertificateError) -> &'static str {
-    match wrong {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate is for another name"
-        }
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate comes from an authority that is not trusted"
-        }
-        _ => "the server's certificate is not valid",
-    }
+    io.is_some_and(is_tls_alert)
 }
 
 /// The connection failed after the command had been handed to it.
@@ -85,17 +52,6 @@ pub(crate) fn sending(error: RedisError) -> Error {
         _ => (ErrorKind::Unexpected, "the driver refused the answer"),
     };
     Error::new(kind, context).with_effect(Effect::Unknown).with_source(Below::from(error))
-}
-
-/// The deadline passed before anything was sent.
-pub(crate) fn too_late_to_send() -> Error {
-    Error::new(ErrorKind::Timeout, "the deadline passed before anything was sent")
-        .with_effect(Effect::NotApplied)
-}
-
-/// The deadline passed while the answer was awaited.
-pub(crate) fn no_answer() -> Error {
-    Error::new(ErrorKind::Timeout, "no answer by the deadline").with_effect(Effect::Unknown)
 }
 
 /// An answer of a shape that no command of ours has.

@@ -8,7 +8,6 @@ mod layout;
 mod scan;
 mod script;
 mod store;
-mod tls;
 
 pub use config::{CONNECT_TIMEOUT, Config, GRACE};
 pub use store::RedisStore;

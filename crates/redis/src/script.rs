@@ -5,13 +5,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::Value;
+use stickystore_core::codec::headed::{self, Headed};
 use stickystore_core::decide::damaged;
 use stickystore_core::{
     Call, Change, EpochCheck, Erase, Error, ErrorKind, Limits, Outcome, Result, UnixMillis, Write,
 };
 
 use crate::error;
-use crate::layout::{self, Field};
+use crate::layout;
 
 /// Changes entries of one user.
 pub(crate) static WRITE: LazyLock<Script> =
@@ -163,7 +164,7 @@ fn settle<'a>(
         arguments.push(read.to_string().into());
     }
     if let Some(entry) = change.entry() {
-        arguments.push(layout::encode_head(entry).into());
+        arguments.push(headed::encode_head(entry).into());
         arguments.push(entry.value.as_str().into());
     }
     None
@@ -190,10 +191,10 @@ fn outcome(answer: Value, now: UnixMillis) -> Result<Outcome> {
         Value::Int(7) => Ok(Outcome::Gone),
         Value::Int(8) => Ok(Outcome::Erased),
         Value::Int(9) => Err(damaged()),
-        Value::BulkString(text) => match layout::decode(&text, now) {
-            Field::Live(entry) => Ok(Outcome::Kept(entry)),
+        Value::BulkString(text) => match headed::decode(&text, now) {
+            Headed::Live(entry) => Ok(Outcome::Kept(entry)),
             // Its head is whole, the rest is not.
-            Field::Ended | Field::Damaged(_) => Err(damaged()),
+            Headed::Ended | Headed::Damaged(_) => Err(damaged()),
         },
         _ => Err(error::odd_answer()),
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::{Pipeline, Value};
+use stickystore_core::codec::headed::{self, Headed};
 use stickystore_core::decide::not_ours;
 use stickystore_core::{
     AsyncScan, AsyncStore, Call, Damage, Damaged, Effect, Erase, Error, ErrorKind, Eviction, Finding, Key,
@@ -16,10 +17,10 @@ use stickystore_core::{
 };
 
 use crate::config::Config;
-use crate::connection::{Connector, Lane};
+use crate::connection::{self, Connector, Lane};
 use crate::diagnose;
 use crate::error::{self, SCHEME, at};
-use crate::layout::{self, Field, MARK_FIELD};
+use crate::layout::{self, MARK_FIELD};
 use crate::script::{self, Naming, Run, Script};
 
 /// The most commands that are sent together: enough that round trips do not count, few enough that an answer is never
@@ -75,8 +76,8 @@ impl RedisStore {
             info,
             wait: config.wait,
             grace: config.grace,
-            singles: Lane::new(connector.clone()),
-            batches: Lane::new(connector),
+            singles: Lane::new(connector.clone(), config.connect_timeout),
+            batches: Lane::new(connector, config.connect_timeout),
             closed: AtomicBool::new(false),
             process: std::process::id(),
         })))
@@ -142,7 +143,7 @@ impl RedisStore {
     ) -> Result<Value> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command.clone());
-        let mut answers = lane.send(&pipeline, deadline).await?.into_iter();
+        let mut answers = connection::send(lane, &pipeline, deadline).await?.into_iter();
         match (answers.next(), answers.next()) {
             (Some(Value::ServerError(error)), None) => Err(error::refused(&error)),
             (Some(answer), None) => Ok(answer),
@@ -368,7 +369,7 @@ async fn send(
     if let Some(failed) = failed {
         return vec![Err(failed.clone().with_effect(Effect::NotApplied)); pipeline.len()];
     }
-    let error = match lane.send(pipeline, deadline).await {
+    let error = match connection::send(lane, pipeline, deadline).await {
         Ok(answers) if answers.len() == pipeline.len() => return answers.into_iter().map(Ok).collect(),
         Ok(_) => error::odd_answer(),
         Err(error) => error,
@@ -447,14 +448,19 @@ fn profile(keys: &Keys, answer: &Value, now: UnixMillis) -> Result<Profile> {
     }
 }
 
-/// A profile from the answer to HGETALL: names and texts in turn.
+/// A profile from the answer to HGETALL: names and texts in turn. Anything else would be a user with entries missing.
 pub(crate) fn whole_profile(answer: &Value, now: UnixMillis) -> Result<Profile> {
     let Value::Array(answer) = answer else { return Err(error::odd_answer()) };
-    let named = answer.as_chunks::<2>().0.iter().filter_map(|[name, text]| match name {
-        Value::BulkString(name) => Some((name.as_slice(), text)),
-        _ => None,
+    let (pairs, rest) = answer.as_chunks::<2>();
+    let named = pairs.iter().map(|[name, text]| match (name, text) {
+        (Value::BulkString(name), Value::BulkString(_)) => Ok((name.as_slice(), text)),
+        _ => Err(error::odd_answer()),
     });
-    decode(named, now)
+    let named = named.collect::<Result<Vec<_>>>()?;
+    if !rest.is_empty() {
+        return Err(error::odd_answer());
+    }
+    decode(named.into_iter(), now)
 }
 
 /// A profile from fields with their names.
@@ -467,17 +473,17 @@ fn decode<'a>(fields: impl Iterator<Item = (&'a [u8], &'a Value)>, now: UnixMill
             _ => return Err(error::odd_answer()),
         };
         if name.is_empty() {
-            let mark = layout::decode_mark(text).ok_or_else(not_ours)?;
+            let mark = headed::decode_mark(text).ok_or_else(not_ours)?;
             epoch = mark.is_live(now).then_some(mark.epoch);
             continue;
         }
         // A name that no key of ours can have is told apart as well as it can be.
         let key = Key::new(String::from_utf8_lossy(name)).or_else(|_| Key::new("?"))?;
-        match layout::decode(text, now) {
-            Field::Live(entry) if key.as_str().as_bytes() == name => entries.push((key, entry)),
-            Field::Live(_) => damaged.push(Damaged::new(key, Damage::new("has a name that is no key"))),
-            Field::Ended => {}
-            Field::Damaged(damage) => damaged.push(Damaged::new(key, damage)),
+        match headed::decode(text, now) {
+            Headed::Live(entry) if key.as_str().as_bytes() == name => entries.push((key, entry)),
+            Headed::Live(_) => damaged.push(Damaged::new(key, Damage::new("has a name that is no key"))),
+            Headed::Ended => {}
+            Headed::Damaged(damage) => damaged.push(Damaged::new(key, damage)),
         }
     }
     Ok(Profile::new(epoch, entries, damaged, now))

@@ -63,7 +63,8 @@ impl<S: Store> UserProfileService<S> {
     }
 
     /// Only tracks: every lookup answers that there is nothing, without asking the store, so that the SDKs decide as if
-    /// there were none, and what they decide is kept all the same. Nothing proves such a save, so that it only adds.
+    /// there were none, and what they decide is kept all the same. Nothing proves such a save, so that it only adds, unless
+    /// [`Unproven`](crate::Unproven) says otherwise. [`bucket_map`](Self::bucket_map) still reads, and still proves.
     #[must_use]
     pub fn tracking_only(mut self) -> Self {
         self.is_tracking_only = true;
@@ -93,8 +94,11 @@ impl<S: Store> UserProfileService<S> {
 
     /// The user's bare bucket map, to be passed by the attribute `$opt_experiment_bucket_map`.
     ///
+    /// What a save has that is neither in this map nor in a lookup's receipt counts as decided after the map was fetched:
+    /// give the SDK no other lookup than this service's beside it.
+    ///
     /// # Errors
-    /// Those of [`lookup`](Self::lookup).
+    /// Those of [`lookup`](Self::lookup), also if the service only tracks.
     pub fn bucket_map(&self, user_id: &str) -> Result<BucketMap> {
         let lookup = Lookup::new(&self.settings, user_id)?;
         let profile = self.store.read_one(lookup.call, lookup.read.clone())?;

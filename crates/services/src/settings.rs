@@ -107,7 +107,8 @@ impl Settings {
         self
     }
 
-    /// What becomes of entries that nothing proves; [`Unproven::KeepStored`] by default.
+    /// What becomes of entries that nothing proves; [`Unproven::KeepStored`] by default, and always in GrowthBook's service,
+    /// which only adds.
     #[must_use]
     pub fn with_unproven(mut self, unproven: Unproven) -> Self {
         self.unproven = unproven;

@@ -8,13 +8,21 @@ use stickystore_core::{AsyncStore, Result, Store};
 mod blocking;
 mod memory;
 
+#[cfg(feature = "cassandra")]
+mod cassandra;
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "memcached")]
+mod memcached;
 #[cfg(feature = "redis")]
 mod redis;
 
+#[cfg(not(feature = "cassandra"))]
+use off as cassandra;
 #[cfg(not(feature = "embedded"))]
 use off as embedded;
+#[cfg(not(feature = "memcached"))]
+use off as memcached;
 #[cfg(not(feature = "redis"))]
 use off as redis;
 
@@ -30,7 +38,13 @@ pub(crate) struct Backend {
 pub(crate) const ALL: &[Backend] = &[
     Backend { schemes: &["memory"], feature: "", opener: memory::opener },
     Backend { schemes: &["embedded"], feature: "embedded", opener: embedded::opener },
+    Backend {
+        schemes: &["memcache", "memcaches", "memcache+unix"],
+        feature: "memcached",
+        opener: memcached::opener,
+    },
     Backend { schemes: &["redis", "rediss", "redis+unix", "unix"], feature: "redis", opener: redis::opener },
+    Backend { schemes: &["cassandra", "scylla"], feature: "cassandra", opener: cassandra::opener },
 ];
 
 /// How stores of one kind are opened, from a URL without our own options.
@@ -69,7 +83,10 @@ where
 }
 
 /// A store whose feature is off.
-#[cfg_attr(all(feature = "embedded", feature = "redis"), expect(dead_code, reason = "all features are on"))]
+#[cfg_attr(
+    all(feature = "cassandra", feature = "embedded", feature = "memcached", feature = "redis"),
+    expect(dead_code, reason = "all features are on")
+)]
 mod off {
     use super::{Arc, Opener};
 

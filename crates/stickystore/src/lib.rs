@@ -24,12 +24,18 @@ pub use stickystore_core::{
 pub use stickystore_services as services;
 pub use stickystore_services::Settings;
 
+/// The store on a Cassandra or ScyllaDB cluster.
+#[cfg(feature = "cassandra")]
+pub use stickystore_cassandra as cassandra;
 /// The store in one file.
 #[cfg(feature = "embedded")]
 pub use stickystore_embedded as embedded;
 /// The layers around stores.
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 pub use stickystore_layers as layers;
+/// The store on Memcached servers.
+#[cfg(feature = "memcached")]
+pub use stickystore_memcached as memcached;
 /// The store on a Redis server.
 #[cfg(feature = "redis")]
 pub use stickystore_redis as redis;

@@ -11,16 +11,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub mod cache;
+pub mod cassandra;
+pub mod memcached;
 pub mod mongodb;
 pub mod redis;
 
-/// Names the servers that have to be there, separated by commas.
+/// Names the servers, and what else tests need, that have to be there; separated by commas.
 const REQUIRE: &str = "STICKYSTORE_REQUIRE";
 
-/// How long a server may take until it is ready: much longer than it does.
-const STARTS_WITHIN: Duration = Duration::from_secs(20);
+/// How long a server may take until it is ready: much longer than it does, also a Java one on a busy machine.
+const STARTS_WITHIN: Duration = Duration::from_secs(90);
 
-/// Why there is no server.
+/// Why there is no server, or what else is missing.
 #[derive(Debug, Clone)]
 pub struct Missing(pub String);
 
@@ -30,7 +32,14 @@ impl Missing {
     /// # Panics
     /// If it is required.
     fn of(name: &str, program: &str) -> Self {
-        let why = format!("{program} is not installed");
+        Self::because(name, format!("{program} is not installed"))
+    }
+
+    /// What tests need under this name cannot be had.
+    ///
+    /// # Panics
+    /// If it is required.
+    pub fn because(name: &str, why: String) -> Self {
         let required = std::env::var(REQUIRE).unwrap_or_default();
         assert!(
             !required.split(',').any(|required| required.trim() == name),

@@ -11,28 +11,29 @@ use stickystore_redis::{Config, RedisStore};
 
 use crate::bench::behind;
 
-/// Small, because the cases about sweeping wait for it.
-const GRACE: Duration = Duration::from_millis(200);
+/// How long what ended stands. Small, because the cases about sweeping wait for it.
+pub(crate) const GRACE: Duration = Duration::from_millis(200);
 
-struct Behind(Arc<Shared>);
+/// What the suite does behind the store's back.
+pub(crate) struct Behind(pub(crate) String);
 
 #[async_trait]
 impl Plant for Behind {
     async fn damaged_entry(&self, subject: &Subject, key: &Key) {
         let mut command = redis::cmd("HSET");
         command.arg(RedisStore::storage_key(subject)).arg(key.as_str()).arg("written by another program");
-        command.exec_async(&mut behind(self.0.url()).await).await.unwrap();
+        command.exec_async(&mut behind(&self.0).await).await.unwrap();
     }
 
     async fn foreign_user(&self, subject: &Subject) {
         let mut command = redis::cmd("SET");
         command.arg(RedisStore::storage_key(subject)).arg("written by another program");
-        command.exec_async(&mut behind(self.0.url()).await).await.unwrap();
+        command.exec_async(&mut behind(&self.0).await).await.unwrap();
     }
 }
 
-fn open(server: &Shared) -> Result<RedisStore> {
-    RedisStore::new(&Config::from_url(server.url())?.with_grace(GRACE))
+pub(crate) fn open(url: &str, grace: Duration) -> Result<RedisStore> {
+    RedisStore::new(&Config::from_url(url)?.with_grace(grace))
 }
 
 fn asynchronous() -> Harness {
@@ -42,7 +43,9 @@ fn asynchronous() -> Harness {
     };
     let open = move || {
         let server = Arc::clone(&server);
-        async move { Ok(Opened::asynchronous(open(&server)?).with_plant(Behind(server))) }
+        async move {
+            Ok(Opened::asynchronous(open(server.url(), GRACE)?).with_plant(Behind(server.url().to_owned())))
+        }
     };
     Harness::asynchronous("redis", open).with_grace(GRACE)
 }
@@ -54,8 +57,8 @@ fn blocking() -> Harness {
     };
     let open = move || {
         let opened = Arc::clone(&server);
-        let store = Blocking::open(move || async move { open(&opened) })?;
-        Ok(Opened::blocking(store).with_plant(Behind(Arc::clone(&server))))
+        let store = Blocking::open(move || async move { open(opened.url(), GRACE) })?;
+        Ok(Opened::blocking(store).with_plant(Behind(server.url().to_owned())))
     };
     Harness::blocking("redis", open).with_grace(GRACE)
 }

@@ -5,6 +5,8 @@ mod bench;
 mod conformance;
 mod diagnose;
 mod failure;
+mod processes;
 mod script;
 mod server_side;
 mod tls;
+mod wire_faults;

@@ -44,7 +44,8 @@ pub(crate) struct Recipe {
 /// A file or folder for a stand-in, of which no package exists.
 #[derive(Hash)]
 pub(crate) struct Copied {
-    /// Where it is under the target folder; somebody has put it there. The path names its version.
+    /// Where it is: under the target folder, or with `{cache}` or `{root}`, as [`Need`] has them; somebody has put it there.
+    /// The path names its version.
     pub(crate) from: &'static str,
     /// Its absolute path in the image.
     pub(crate) to: &'static str,
@@ -143,7 +144,10 @@ fn copy(files: &[Copied], from: &Path, to: &Path) -> Result<(), Stop> {
         let folder = place.parent().unwrap_or(to);
         fs::create_dir_all(folder).map_err(|error| Stop::Failed(format!("{}: {error}", folder.display())))?;
         let mut copy = Command::new("cp");
-        step(&format!("copy {}", file.from), copy.arg("-RLp").arg(from.join(file.from)).arg(place))?;
+        step(
+            &format!("copy {}", file.from),
+            copy.arg("-RLp").arg(from.join(needs::placed(file.from))).arg(place),
+        )?;
     }
     Ok(())
 }
@@ -200,7 +204,7 @@ mod tests {
         };
         let plain = image(&["server"], &[]);
         assert_eq!(plain, image(&["server"], &[]));
-        assert!(plain.starts_with("localhost/stickystore-redis:"), "{plain}");
+        assert!(plain.starts_with(&format!("localhost/stickystore-{}:", SERVICES[0].name)), "{plain}");
         assert_ne!(plain, image(&["server", "client"], &[]));
         assert_ne!(plain, image(&["server"], FILES));
     }

@@ -4,7 +4,7 @@
 use std::env;
 use std::net::TcpListener;
 
-use super::images::Recipe;
+use super::images::{Copied, Recipe};
 use crate::Stop;
 
 /// A server in a container, for the conformance suite of one store.
@@ -30,7 +30,76 @@ pub(crate) struct Service {
 }
 
 /// Every service.
-pub(crate) const SERVICES: &[Service] = &[Service {
+pub(crate) const SERVICES: &[Service] = &[CASSANDRA, MEMCACHED, REDIS];
+
+const CASSANDRA: Service = Service {
+    name: "cassandra",
+    image: "cassandra:5.0.5",
+    image_variable: "STICKYSTORE_CASSANDRA_IMAGE",
+    port: 19042,
+    port_variable: "STICKYSTORE_CASSANDRA_PORT",
+    url: "cassandra://127.0.0.1:{port}/stickystore",
+    url_variable: "STICKYSTORE_CASSANDRA_URL",
+    skips: &["scan::without_the_ability_is_unsupported"],
+    stand_in: Recipe {
+        packages: &["openjdk-17-jre-headless"],
+        files: &[
+            Copied { from: "{cache}/cassandra-5.0.5", to: "/opt/cassandra-5.0.5" },
+            Copied { from: "{root}/integration-tests/servers/cassandra", to: "/opt/cassandra-for-tests" },
+        ],
+        start: &[
+            "java",
+            "@/opt/cassandra-for-tests/jvm.options",
+            "-javaagent:/opt/cassandra-5.0.5/jamm-0.4.0.jar",
+            "-Djava.rmi.server.hostname=127.0.0.1",
+            "-Dcassandra.config=file:///opt/cassandra-for-tests/cassandra.yaml",
+            "-Dcassandra.storagedir=/var/lib/cassandra-for-tests",
+            "-Dcassandra.ring_delay_ms=100",
+            "-Dcassandra.native_transport_port={port}",
+            "-cp",
+            "/opt/cassandra-5.0.5/*",
+            "org.apache.cassandra.service.CassandraDaemon",
+        ],
+        health: "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'",
+    },
+};
+
+const MEMCACHED: Service = Service {
+    name: "memcached",
+    image: "memcached:1.6.32",
+    image_variable: "STICKYSTORE_MEMCACHED_IMAGE",
+    port: 21211,
+    port_variable: "STICKYSTORE_MEMCACHED_PORT",
+    url: "memcache://127.0.0.1:{port}",
+    url_variable: "STICKYSTORE_MEMCACHED_URL",
+    // It cannot be asked for its keys.
+    skips: &[
+        "damage::scan_reports_what_is_damaged_or_foreign",
+        "expiry::hidden_from_a_scan",
+        "identifiers::scan_gives_ids_verbatim",
+        "namespaces::scan_gives_each_its_own",
+        "scan::cursor_kept_as_text_goes_on",
+        "scan::damaged_users_appear",
+        "scan::empty_namespace_has_no_users",
+        "scan::ids_come_back_verbatim",
+        "scan::namespace_that_looks_like_a_pattern_is_literal",
+        "scan::other_namespaces_never_appear",
+        "scan::pages_give_each_user_once",
+        "scan::scans_do_not_disturb_each_other",
+        "scan::smallest_pages_give_each_user_once",
+        "scan::untouched_users_are_met_while_others_write",
+        "scan::users_come_whole",
+        "scan::users_without_live_entries_never_appear",
+    ],
+    stand_in: Recipe {
+        packages: &["memcached"],
+        files: &[],
+        start: &["memcached", "-u", "root", "-l", "127.0.0.1", "-p", "{port}", "-U", "0", "-m", "512"],
+        health: "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'",
+    },
+};
+
+const REDIS: Service = Service {
     name: "redis",
     image: "redis:7.4.1",
     image_variable: "STICKYSTORE_REDIS_IMAGE",
@@ -55,7 +124,7 @@ pub(crate) const SERVICES: &[Service] = &[Service {
         ],
         health: "redis-cli -p {port} ping",
     },
-}];
+};
 
 impl Service {
     /// The official image, or the one that the variable names.

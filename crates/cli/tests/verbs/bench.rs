@@ -47,6 +47,11 @@ impl Bench {
         run(arguments, input, &self.0)
     }
 
+    #[cfg(feature = "redis")]
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.0
+    }
+
     /// A file in the folder.
     pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).display().to_string()

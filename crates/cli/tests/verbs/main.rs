@@ -6,5 +6,7 @@ mod conformance;
 mod doctor;
 mod entries;
 mod import;
+#[cfg(feature = "redis")]
+mod moving;
 mod optimizely;
 mod vwo;

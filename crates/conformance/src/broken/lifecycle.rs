@@ -17,6 +17,9 @@ use super::state::State;
 /// How long the slow store takes where it has not the time.
 const TOO_LATE: Duration = Duration::from_millis(400);
 
+/// How long an answer takes to come.
+const ROUND_TRIP: Duration = Duration::from_millis(2);
+
 pub(super) const STORES: &[BrokenStore] = &[
     BrokenStore {
         name: "ignores the deadline",
@@ -47,6 +50,11 @@ pub(super) const STORES: &[BrokenStore] = &[
         name: "does not know that it sent nothing",
         breaks: "a call whose deadline has passed is not applied, and says so",
         open: || opened(AlwaysUnknown),
+    },
+    BrokenStore {
+        name: "keeps the answer of a call that was given up",
+        breaks: "a call that is given up changes nobody else's answer",
+        open: || opened(StaleAnswer::default()),
     },
     BrokenStore {
         name: "answers absent on an error",
@@ -141,6 +149,27 @@ impl Fault for AlwaysUnknown {
             ErrorKind::Timeout => error.with_effect(Effect::Unknown),
             _ => error,
         })
+    }
+}
+
+/// A connection goes back into its pool although an answer is still to come over it.
+#[derive(Default)]
+struct StaleAnswer(Mutex<Option<Vec<Result<Profile>>>>);
+
+impl Fault for StaleAnswer {
+    fn read(&self, bench: &Bench, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
+        let mut stale = self.0.lock().unwrap();
+        let in_time = Call::new(call.now, Instant::now() + TOO_LATE);
+        if !call.remaining().is_zero() && call.remaining() < ROUND_TRIP {
+            *stale = Some(bench.read_all(in_time, reads));
+            let late = fail(Operation::Read, ErrorKind::Timeout, "no answer by the deadline");
+            return vec![Err(late.with_effect(Effect::Unknown)); reads.len()];
+        }
+        let answers = bench.read_all(call, reads);
+        match stale.take() {
+            Some(stale) if stale.len() == answers.len() => stale,
+            _ => answers,
+        }
     }
 }
 

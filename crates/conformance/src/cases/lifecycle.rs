@@ -11,6 +11,7 @@ use stickystore_core::{
 use crate::act;
 use crate::context::{CaseResult, Context, Skip, entry, key};
 use crate::probe::Probe;
+use crate::seen::{assert_entries, assert_entry};
 
 /// How long marks last here, in milliseconds.
 const MARK: u64 = 600_000;
@@ -142,6 +143,47 @@ pub(crate) async fn calls_end_by_their_deadline(cx: Context) -> CaseResult {
         }
     }
     Ok(())
+}
+
+/// Calls are begun and dropped, or have hardly any time; what comes back for them later is nobody else's answer.
+pub(crate) async fn given_up_calls_disturb_no_other(cx: Context) -> CaseResult {
+    const ROUNDS: u32 = 60;
+    let (ann, bob) = (cx.user("ann"), cx.user("bob"));
+    let stands = entry("bob's");
+    act::put(&cx, &ann, "k", &entry("ann's")).await;
+    act::put(&cx, &bob, "k", &stands).await;
+    for round in 0..ROUNDS {
+        // Sooner and later: some are given up before anything is sent, some while the answer is under way.
+        let micros = if round % 2 == 0 { 20 * u64::from(round) } else { 1_000_000 };
+        let call = Call::new(cx.start(), Instant::now() + Duration::from_micros(micros));
+        let steps = round % 5 + 1;
+        match round % 3 {
+            0 => begin(cx.store().load(call, &ann), steps).await,
+            1 => begin(cx.store().get(call, &ann, &key("k")), steps).await,
+            _ => begin(cx.store().put(call, &ann, key("k"), entry("ann's")), steps).await,
+        }
+        let profile = cx.store().load(cx.call(), &bob).await.expect("a load after one that was given up");
+        assert_entries(&profile, &[("k", &stands)], &format!("bob, after round {round}"));
+        let found = cx.store().get(cx.call(), &bob, &key("k")).await.expect("a get");
+        assert_entry(found.as_ref(), Some(&stands), &format!("bob's entry, after round {round}"));
+        let kept = act::insert(&cx, &bob, EpochCheck::Is(None), "k", &entry("lost")).await;
+        assert_eq!(kept, Outcome::Kept(stands.clone()), "an insert after round {round}");
+        let profile = act::load(&cx, &ann).await;
+        let value = profile.get("k").map(|entry| entry.value.as_str());
+        assert_eq!((profile.len(), value), (1, Some("\"ann's\"")), "ann, after round {round}");
+    }
+    Ok(())
+}
+
+/// Takes a call so many steps forward, and then drops it.
+async fn begin<T>(call: impl Future<Output = T>, steps: u32) {
+    let mut call = std::pin::pin!(call);
+    for _ in 0..steps {
+        if futures::poll!(call.as_mut()).is_ready() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 pub(crate) async fn closed_is_closed(cx: Context) -> CaseResult {

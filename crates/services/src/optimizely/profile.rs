@@ -36,21 +36,22 @@ pub struct UserProfile {
     entries: BTreeMap<String, Bucketed>,
     /// Entries of parsed JSON that cannot be saved: what is wrong with each.
     refused: BTreeMap<String, &'static str>,
-    receipt: Option<Receipt>,
-    map_receipt: MapReceipt,
+    receipt: Carried,
+    map_receipt: Carried,
     shows_receipt: bool,
     damaged: usize,
     foreign: usize,
 }
 
-/// The receipt of a bucket map that was laid over the profile.
+/// What a profile carries under a reserved key.
 #[derive(Clone, PartialEq)]
-enum MapReceipt {
-    /// None was.
+enum Carried {
+    /// Nothing: that read was not made, or failed.
     Absent,
-    /// One was, and its receipt proves nothing: which entries come from it, nobody can say.
+    /// Something that proves nothing, as an experiment in the receipt's place: that read was made, and which entries come
+    /// from it, and when it was, nobody can say.
     Unusable,
-    /// This one.
+    /// This receipt.
     Is(Receipt),
 }
 
@@ -69,8 +70,8 @@ impl UserProfile {
             user_id: user_id.into(),
             entries: BTreeMap::new(),
             refused: BTreeMap::new(),
-            receipt: None,
-            map_receipt: MapReceipt::Absent,
+            receipt: Carried::Absent,
+            map_receipt: Carried::Absent,
             shows_receipt: false,
             damaged: 0,
             foreign: 0,
@@ -103,7 +104,7 @@ impl UserProfile {
 
     /// The SDK's JSON. With a receipt in the map if it came from a lookup; `null` if there is nothing to show.
     pub fn to_json(&self) -> String {
-        if self.entries.is_empty() && !(self.shows_receipt && self.receipt.is_some()) {
+        if self.entries.is_empty() && !(self.shows_receipt && self.receipt != Carried::Absent) {
             return "null".to_owned();
         }
         let mut profile = ObjectWriter::new();
@@ -181,7 +182,7 @@ impl UserProfile {
             .collect();
         let receipt = Receipt::new(subject, epoch, seed, &proved);
         handed_out.shows_receipt = receipts == Receipts::On;
-        handed_out.receipt = Some(receipt);
+        handed_out.receipt = Carried::Is(receipt);
         handed_out
     }
 
@@ -196,13 +197,12 @@ impl UserProfile {
 
     /// What proves reads of this user in this namespace.
     pub(super) fn proofs_of(&self, subject: &Subject) -> Proofs<'_> {
-        let own = |receipt: &&Receipt| receipt.belongs_to(subject);
-        let lookup = self.receipt.as_ref().filter(own);
-        match &self.map_receipt {
-            MapReceipt::Absent => Proofs { map: None, lookup },
-            MapReceipt::Is(map) if map.belongs_to(subject) => Proofs { map: Some(map), lookup },
+        let (map, lookup) = (self.map_receipt.of(subject), self.receipt.of(subject));
+        match (map, lookup) {
             // The lookup's receipt would prove that what came from the map was read later than it was.
-            MapReceipt::Is(_) | MapReceipt::Unusable => Proofs { map: None, lookup: None },
+            (Err(Unusable), _) => Proofs { map: None, lookup: None, hides_a_lookup: true },
+            (Ok(map), Ok(lookup)) => Proofs { map, lookup, hides_a_lookup: false },
+            (Ok(map), Err(Unusable)) => Proofs { map, lookup: None, hides_a_lookup: true },
         }
     }
 
@@ -212,14 +212,10 @@ impl UserProfile {
         for (experiment, bucketed) in &self.entries {
             map.raw(experiment, bucketed.value.as_str());
         }
-        let own = self.receipt.as_ref().filter(|_| self.shows_receipt).map(Receipt::to_text);
-        let laid_over = match &self.map_receipt {
-            MapReceipt::Absent => None,
-            // So that it goes on proving nothing.
-            MapReceipt::Unusable => Some(UNUSABLE.to_owned()),
-            MapReceipt::Is(receipt) => Some(receipt.to_text()),
-        };
-        let receipts = [(receipt_key, own), (MAP_RECEIPT_KEY, laid_over)];
+        // Beside an experiment in the place of a map's receipt it would prove nothing.
+        let is_shown = self.shows_receipt && !self.entries.contains_key(MAP_RECEIPT_KEY);
+        let own = self.receipt.to_text().filter(|_| is_shown);
+        let receipts = [(receipt_key, own), (MAP_RECEIPT_KEY, self.map_receipt.to_text())];
         // An experiment that is really named so takes the receipt's place while it lives.
         for (key, text) in receipts.into_iter().filter(|(key, _)| !self.entries.contains_key(*key)) {
             if let Some(text) = text {
@@ -233,26 +229,51 @@ impl UserProfile {
 
     /// Takes an entry of the SDK's map: to save, as the receipt, or to refuse.
     fn take(&mut self, experiment: &str, text: &str) {
-        let variation_id = match bucketed(text) {
+        let bucketed = bucketed(text);
+        let receipt = bucketed.as_ref().ok().filter(|variation_id| is_receipt(experiment, variation_id));
+        // An experiment in a receipt's place, or what is no entry at all, leaves that read without proof.
+        let carried = || receipt.and_then(|text| Receipt::parse(text)).map_or(Carried::Unusable, Carried::Is);
+        match experiment {
+            RECEIPT_KEY => (self.receipt, self.shows_receipt) = (carried(), true),
+            MAP_RECEIPT_KEY => self.map_receipt = carried(),
+            _ => {}
+        }
+        if receipt.is_some() {
+            return;
+        }
+        let variation_id = match bucketed {
             Ok(variation_id) => variation_id,
             Err(why) => {
                 self.refused.insert(experiment.to_owned(), why);
                 return;
             }
         };
-        if is_receipt(experiment, &variation_id) {
-            let receipt = Receipt::parse(&variation_id);
-            if experiment == MAP_RECEIPT_KEY {
-                self.map_receipt = receipt.map_or(MapReceipt::Unusable, MapReceipt::Is);
-            } else {
-                self.shows_receipt = receipt.is_some();
-                self.receipt = receipt;
-            }
-            return;
-        }
         let members = Members::parse(text).unwrap_or_default();
         if let Ok(value) = Value::new(entry_text(&variation_id, &members)) {
             self.entries.insert(experiment.to_owned(), Bucketed { variation_id, value });
+        }
+    }
+}
+
+/// That a read was made and nothing proves what it was.
+struct Unusable;
+
+impl Carried {
+    /// The receipt of this user in this namespace, if there is any.
+    fn of(&self, subject: &Subject) -> Result<Option<&Receipt>, Unusable> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Is(receipt) if receipt.belongs_to(subject) => Ok(Some(receipt)),
+            Self::Is(_) | Self::Unusable => Err(Unusable),
+        }
+    }
+
+    /// As it is passed on: what proves nothing goes on proving nothing.
+    fn to_text(&self) -> Option<String> {
+        match self {
+            Self::Absent => None,
+            Self::Unusable => Some(UNUSABLE.to_owned()),
+            Self::Is(receipt) => Some(receipt.to_text()),
         }
     }
 }
@@ -276,6 +297,8 @@ impl fmt::Debug for UserProfile {
 pub(super) struct Proofs<'a> {
     map: Option<&'a Receipt>,
     lookup: Option<&'a Receipt>,
+    /// There are entries of a read that nothing proves: it may have been before an erasure of which the others know.
+    hides_a_lookup: bool,
 }
 
 impl Proofs<'_> {
@@ -284,9 +307,10 @@ impl Proofs<'_> {
         self.map.is_none() && self.lookup.is_none()
     }
 
-    /// The epoch under which the user was read.
+    /// The epoch under which all that is in the saved map was read; none that is known if a part of it may be older.
     pub(super) fn epoch(&self) -> Option<Epoch> {
-        self.lookup.or(self.map).and_then(Receipt::epoch)
+        let read = self.lookup.or(self.map).filter(|_| !self.hides_a_lookup);
+        read.and_then(Receipt::epoch)
     }
 
     /// Whether the user was erased between the two reads. Which came first cannot be told, so what is new in such a save

@@ -180,7 +180,7 @@ impl Save {
             return self.report.set(key.as_str(), Saved::Kept { why, winner: None });
         };
         if stands.revision != revision {
-            let kept = kept(Why::Raced, stands.value.clone(), &entry.variation_id);
+            let kept = self.kept(Why::Raced, stands.value.clone(), &entry.variation_id);
             return self.report.set(key.as_str(), kept);
         }
         let old = bucketed(stands.value.as_str()).unwrap_or_else(|_| stands.value.as_str().to_owned());
@@ -205,6 +205,14 @@ impl Save {
         changes.chunks(MAX_CHANGES).filter_map(write).collect()
     }
 
+    /// What is reported where something else stands, by the policy for what nothing proves.
+    fn kept(&self, why: Why, winner: Value, variation_id: &str) -> Saved {
+        match kept(why, winner, variation_id) {
+            Saved::Kept { why: Why::Unproven, .. } if self.unproven == Unproven::Error => Saved::unproven(),
+            kept => kept,
+        }
+    }
+
     fn settle(&self, sent: Sent, answer: Result<Outcome>) -> Saved {
         let lost = match sent.change {
             Change::Insert(..) => self.insert_lost,
@@ -214,12 +222,7 @@ impl Save {
             (Ok(Outcome::Inserted), None) => Saved::Inserted,
             (Ok(Outcome::Replaced), Some(old)) => Saved::Replaced { old },
             (Ok(Outcome::Unchanged), Some(_)) => Saved::Unchanged,
-            (Ok(Outcome::Kept(winner)), _) => match kept(lost, winner.value, &sent.variation_id) {
-                Saved::Kept { why: Why::Unproven, .. } if self.unproven == Unproven::Error => {
-                    Saved::unproven()
-                }
-                kept => kept,
-            },
+            (Ok(Outcome::Kept(winner)), _) => self.kept(lost, winner.value, &sent.variation_id),
             (Ok(Outcome::Erased), _) => Saved::Kept { why: Why::Erased, winner: None },
             (Ok(Outcome::Gone), Some(_)) => Saved::Kept { why: Why::Gone, winner: None },
             (Ok(Outcome::Expired), _) => {

@@ -29,6 +29,8 @@ impl Bench {
         let clock = ManualClock::new(UnixMillis::new(1_700_000_000_000).unwrap());
         let settings = Settings::new(Namespace::new("shop").unwrap())
             .with_clock(clock.clone())
+            // A busy machine is no failure.
+            .with_deadline(Duration::from_secs(60))
             .with_ttl(Ttl::new(HOUR).unwrap());
         let store = Hooked::default();
         Self { store: store.clone(), clock, service: UserProfileService::new(store, adjust(settings)) }

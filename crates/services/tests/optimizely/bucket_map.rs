@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 use stickystore_services::optimizely::{BucketMap, UserProfile};
-use stickystore_services::{Receipts, SaveReport, Saved, Why};
+use stickystore_services::{Receipts, SaveReport, Saved, Settings, Why};
 
-use crate::bench::{Bench, kept, pairs};
+use crate::bench::{Bench, kept, pairs, with};
 
 fn map(json: &str) -> Map<String, Value> {
     serde_json::from_str(json).unwrap()
@@ -49,11 +49,66 @@ fn t6_a_map_that_was_fetched_early_rolls_nothing_back() {
     let bench = Bench::new();
     bench.save_bare(&[("e1", "A")]);
     let early = fetched(&bench);
-    bench.save(&crate::bench::with(bench.lookup(), "e1", "B"));
+    bench.save(&with(bench.lookup(), "e1", "B"));
     let report = save(&bench, &spread(&bench.lookup(), &early, &[("e2", "new")]));
     assert!(matches!(report.get("e1"), Some(Saved::Unchanged)), "it was only carried: {report:?}");
     assert!(matches!(report.get("e2"), Some(Saved::Inserted)));
     assert_eq!(bench.stored(), pairs(&[("e1", "B"), ("e2", "new")]));
+}
+
+/// A user who had A, whom somebody gave B, so long ago that no war rule keeps A from coming back.
+fn moved_on(bench: &Bench) {
+    let read = bench.service.lookup("ann").unwrap();
+    let report = bench.service.save(&with(read, "e1", "B")).unwrap();
+    assert!(matches!(report.get("e1"), Some(Saved::Replaced { .. })), "{report:?}");
+    bench.clock.advance(Settings::REPLACE_BACK_AFTER);
+}
+
+#[test]
+fn t6_an_early_map_rolls_nothing_back_after_the_war_rule_has_forgotten_either() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let early = fetched(&bench);
+    moved_on(&bench);
+    save(&bench, &spread(&bench.lookup(), &early, &[("e2", "new")]));
+    assert_eq!(bench.stored(), pairs(&[("e1", "B"), ("e2", "new")]));
+}
+
+#[test]
+fn t6_nor_while_an_experiment_lives_in_the_place_of_the_maps_receipt() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A"), ("stickystoremap", "X")]);
+    let early = fetched(&bench);
+    moved_on(&bench);
+    let lookup = bench.lookup();
+    assert!(!lookup.to_json().contains("sr1."), "it would prove what it did not read");
+    let report = save(&bench, &spread(&lookup, &early, &[("e2", "new")]));
+    assert_eq!(kept(&report, "e1").0, Why::Unproven);
+    assert_eq!(bench.stored(), pairs(&[("e1", "B"), ("e2", "new"), ("stickystoremap", "X")]));
+}
+
+#[test]
+fn t6_nor_when_the_sdk_decides_over_the_maps_receipt() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let early = fetched(&bench);
+    moved_on(&bench);
+    let report = save(&bench, &spread(&bench.lookup(), &early, &[("stickystoremap", "X")]));
+    assert_eq!(kept(&report, "e1").0, Why::Unproven);
+    assert_eq!(bench.stored(), pairs(&[("e1", "B"), ("stickystoremap", "X")]));
+}
+
+#[test]
+fn t6_nor_when_the_maps_receipt_is_no_entry_any_more() {
+    for broken in ["null", "\"sr1.\"", "{}", r#"{"variation_id":7}"#] {
+        let bench = Bench::new();
+        bench.save_bare(&[("e1", "A")]);
+        moved_on(&bench);
+        let early = format!(r#"{{"e1":{{"variation_id":"A"}},"stickystoremap":{broken}}}"#);
+        let report = save(&bench, &spread(&bench.lookup(), &early, &[]));
+        assert_eq!(kept(&report, "e1").0, Why::Unproven, "{broken}");
+        assert_eq!(bench.stored(), pairs(&[("e1", "B")]), "{broken}");
+    }
 }
 
 #[test]
@@ -79,7 +134,7 @@ fn what_was_fetched_and_replaced_by_another_since_is_kept() {
     let bench = Bench::new();
     bench.save_bare(&[("e1", "A")]);
     let early = fetched(&bench);
-    bench.save(&crate::bench::with(bench.lookup(), "e1", "B"));
+    bench.save(&with(bench.lookup(), "e1", "B"));
     // The lookup read B, but the SDK saw the map's A, and decided on C.
     let report = save(&bench, &spread(&bench.lookup(), &early, &[("e1", "C")]));
     assert_eq!(kept(&report, "e1").0, Why::Raced);
@@ -102,12 +157,39 @@ fn where_the_user_was_erased_between_the_two_reads_nothing_is_added() {
 }
 
 #[test]
+fn what_a_lookup_without_proof_carries_does_not_come_back_by_a_map_of_after_the_erasure() {
+    let elsewhere = Bench::with(|_| Settings::new(stickystore_core::Namespace::new("elsewhere").unwrap()));
+    let theirs = map(&elsewhere.lookup().to_json())["experiment_bucket_map"]["stickystore"].clone();
+    // Another version's receipt, another namespace's, an experiment in its place, and what is no entry.
+    for place in [variation("sr2.x.-.y"), theirs, variation("X"), Value::Null] {
+        let bench = Bench::new();
+        bench.save_bare(&[("e1", "A")]);
+        let carried = serde_json::json!({"e1": variation("A"), "stickystore": place});
+        bench.erase();
+        let mut all = carried.as_object().unwrap().clone();
+        all.extend(map(&fetched(&bench)));
+        let saved = serde_json::json!({"user_id": "ann", "experiment_bucket_map": all}).to_string();
+        assert_eq!(kept(&save(&bench, &saved), "e1"), (Why::Erased, None), "{place}");
+        // Nor does it after somebody has read it and passed it on.
+        let passed_on = UserProfile::parse(&saved).unwrap().to_json();
+        assert_eq!(kept(&save(&bench, &passed_on), "e1"), (Why::Erased, None), "{place}");
+        assert_eq!(bench.stored(), pairs(&[]), "{place}");
+    }
+}
+
+#[test]
+fn without_a_lookup_what_is_new_beside_a_map_of_after_the_erasure_is_written() {
+    let bench = Bench::new();
+    bench.erase();
+    let report = save(&bench, &spread(&UserProfile::new("ann"), &fetched(&bench), &[("e1", "new")]));
+    assert!(matches!(report.get("e1"), Some(Saved::Inserted)), "{report:?}");
+}
+
+#[test]
 fn a_map_whose_receipt_proves_nothing_leaves_nothing_proved() {
     let bench = Bench::new();
     bench.save_bare(&[("e1", "A")]);
-    let elsewhere = Bench::with(|_| {
-        stickystore_services::Settings::new(stickystore_core::Namespace::new("elsewhere").unwrap())
-    });
+    let elsewhere = Bench::with(|_| Settings::new(stickystore_core::Namespace::new("elsewhere").unwrap()));
     for receipt in
         ["sr1.", "sr2.x.-.y", map(&fetched(&elsewhere))["stickystoremap"]["variation_id"].as_str().unwrap()]
     {

@@ -1,6 +1,7 @@
 //! The User Profile Service as SDKs use it: what it hands out, and what a save does. The save guard is in `guard`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test asserts, and an assertion panics")]
 
+mod asynchronous;
 mod bench;
 mod bucket_map;
 mod guard;

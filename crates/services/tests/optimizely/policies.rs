@@ -89,6 +89,29 @@ fn error_fails_what_nothing_proves_and_writes_the_rest() {
 }
 
 #[test]
+fn error_fails_what_another_shape_raced_whichever_step_meets_it() {
+    for meets_the_write in [false, true] {
+        let bench = Bench::with(|settings| settings.with_unproven(Unproven::Error));
+        bench.save_bare(&[("e1", "A")]);
+        let read = with(bench.lookup(), "e1", "B");
+        let (store, call, subject) = (bench.store.inner.clone(), bench.call(), bench.subject());
+        let race = move || {
+            let key = stickystore_core::Key::new("e1").unwrap();
+            let theirs = stickystore_core::Value::string("x");
+            let theirs = stickystore_core::Entry::new(theirs, stickystore_core::Expiry::Never);
+            store.put(call, &subject, key, theirs).unwrap();
+        };
+        if meets_the_write {
+            bench.store.before_next_write(race);
+        } else {
+            race();
+        }
+        let report = bench.save(&read);
+        assert!(matches!(report.get("e1"), Some(Saved::Failed { .. })), "{}", report.to_json());
+    }
+}
+
+#[test]
 fn who_only_tracks_is_told_of_nothing_and_loses_nothing() {
     let bench = Bench::new();
     bench.save_bare(&[("e1", "A")]);

@@ -1,0 +1,19 @@
+#![doc = include_str!("lib.md")]
+
+mod attempt;
+mod config;
+mod connection;
+mod diagnose;
+mod erase;
+mod error;
+mod layout;
+mod read;
+mod scan;
+mod schema;
+mod statement;
+mod store;
+mod write;
+
+pub use config::{CONNECT_TIMEOUT, Config, GRACE, KEYSPACE, Serial, TABLE};
+pub use schema::Replication;
+pub use store::CassandraStore;

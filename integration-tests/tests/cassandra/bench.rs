@@ -1,0 +1,93 @@
+//! What the tests of this folder have at hand: a store on a node, and short words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use stickystore_cassandra::{CassandraStore, Config, Replication};
+use stickystore_core::{Call, Entry, Expiry, Key, Namespace, Revision, Subject, SystemClock, UserId, Value};
+use stickystore_integration_tests::server::Missing;
+use stickystore_integration_tests::server::cassandra::{Cassandra, Setup, Shared};
+
+/// Makes the table of this URL, kept once.
+pub(crate) fn make_table(url: &str) {
+    let config = Config::from_url(url).unwrap();
+    let make = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let once: Replication = "1".parse().unwrap();
+        runtime.block_on(CassandraStore::apply_schema(&config, &once, within(30_000))).unwrap();
+    };
+    // Whoever asks may be on a runtime already.
+    std::thread::spawn(make).join().unwrap();
+}
+
+/// The node that tests share, with its table.
+pub(crate) fn shared() -> Result<Arc<Shared>, Missing> {
+    Shared::get(make_table)
+}
+
+/// The same; it says so and gives nothing where there is none.
+pub(crate) fn shared_node() -> Option<Arc<Shared>> {
+    said(shared())
+}
+
+/// A node of the test's own, with its table.
+pub(crate) fn node() -> Option<Cassandra> {
+    let node = said(Cassandra::start(&Setup::default()))?;
+    make_table(&url(&node));
+    Some(node)
+}
+
+/// What there is, or nothing, which is said.
+pub(crate) fn said<T>(there: Result<T, Missing>) -> Option<T> {
+    there.inspect_err(|Missing(why)| println!("skipped: {why}")).ok()
+}
+
+pub(crate) fn url(node: &Cassandra) -> String {
+    node.url("stickystore")
+}
+
+pub(crate) fn store(url: &str) -> CassandraStore {
+    CassandraStore::new(&Config::from_url(url).unwrap()).unwrap()
+}
+
+pub(crate) fn through(port: u16) -> CassandraStore {
+    store(&format!("cassandra://127.0.0.1:{port}/stickystore"))
+}
+
+pub(crate) fn within(millis: u64) -> Call {
+    Call::within(&SystemClock, Duration::from_millis(millis))
+}
+
+/// A call that has all the time that a healthy node can need.
+pub(crate) fn call() -> Call {
+    within(10_000)
+}
+
+/// This user in a namespace that no other test has.
+pub(crate) fn user(id: &str) -> Subject {
+    Subject::new(Namespace::new(Revision::random().to_string()).unwrap(), UserId::new(id).unwrap())
+}
+
+pub(crate) fn key(key: &str) -> Key {
+    Key::new(key).unwrap()
+}
+
+pub(crate) fn entry(value: &str) -> Entry {
+    Entry::new(Value::string(value), Expiry::Never)
+}
+
+/// A session behind the store's back, to the first host of this URL.
+pub(crate) async fn behind(url: &str) -> Session {
+    let rest = url.split_once("://").unwrap().1;
+    let hosts = rest.split(['/', '?']).next().unwrap();
+    let (login, hosts) = hosts.rsplit_once('@').unwrap_or(("", hosts));
+    let mut builder = SessionBuilder::new().known_node(hosts.split(',').next().unwrap());
+    if let Some((user, password)) = login.split_once(':') {
+        builder = builder.user(user, password);
+    }
+    let session = builder.build().await.unwrap();
+    session.use_keyspace("stickystore", false).await.unwrap();
+    session
+}

@@ -1,0 +1,108 @@
+//! What the tests of this folder have at hand: a cluster, one at a time, and what is decided there.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use scylla::client::session_builder::SessionBuilder;
+use scylla::statement::{Consistency, Statement};
+use stickystore_cassandra::{CassandraStore, Config, Replication};
+use stickystore_core::{Call, Entry, Expiry, Key, Namespace, Revision, Subject, SystemClock, UserId, Value};
+use stickystore_integration_tests::server::Missing;
+use stickystore_integration_tests::server::cassandra::{Cassandra, Setup};
+
+/// Three nodes, and the turn to have some: machines have no room for more.
+pub(crate) struct Three {
+    pub(crate) nodes: Cassandra,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Three {
+    /// Three nodes that know each other, with a table that is kept three times.
+    pub(crate) async fn start() -> Option<Self> {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let nodes = match Cassandra::cluster(3, &Setup::default()) {
+            Ok(nodes) => nodes,
+            Err(Missing(why)) => {
+                println!("skipped: {why}");
+                return None;
+            }
+        };
+        let three = Self { nodes, _turn: turn };
+        three.until_all_know_all().await;
+        let thrice: Replication = "3".parse().unwrap();
+        let config = Config::from_url(&three.url()).unwrap();
+        CassandraStore::apply_schema(&config, &thrice, within(60_000)).await.unwrap();
+        Some(three)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.nodes.url("stickystore")
+    }
+
+    /// A store, as a process of its own would have it.
+    pub(crate) fn store(&self) -> CassandraStore {
+        CassandraStore::new(&Config::from_url(&self.url()).unwrap()).unwrap()
+    }
+
+    /// Waits until every node takes the other two for members.
+    pub(crate) async fn until_all_know_all(&self) {
+        let until = Instant::now() + Duration::from_secs(120);
+        for node in 1..=3 {
+            while self.members(node).await != Some(3) {
+                assert!(Instant::now() < until, "the nodes find each other");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// How many members this node knows, itself included.
+    async fn members(&self, node: u8) -> Option<usize> {
+        let address = format!("127.0.0.{node}:{}", self.nodes.port());
+        let session = SessionBuilder::new().known_node(address).build().await.ok()?;
+        let gossip =
+            session.query_unpaged("SELECT status_with_port FROM system_views.gossip_info", ()).await.ok()?;
+        let gossip = gossip.into_rows_result().ok()?;
+        let normal = gossip.rows::<(Option<String>,)>().ok()?;
+        let normal = normal.filter_map(Result::ok).filter_map(|(status,)| status);
+        let normal = normal.filter(|status| status.starts_with("NORMAL")).count();
+        let peers = session.query_unpaged("SELECT peer FROM system.peers_v2", ()).await.ok()?;
+        let peers = peers.into_rows_result().ok()?.rows_num();
+        (normal == peers + 1).then_some(normal)
+    }
+
+    /// What is decided of a user, by key: the revisions that stand there.
+    pub(crate) async fn decided(&self, subject: &Subject) -> Vec<(String, String)> {
+        let address = format!("127.0.0.1:{}", self.nodes.port());
+        let session = SessionBuilder::new().known_node(address).build().await.unwrap();
+        let text = "SELECT key, revision FROM stickystore.assignments WHERE namespace = ? AND user = ?";
+        let mut statement = Statement::new(text);
+        statement.set_consistency(Consistency::Serial);
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let names = (subject.namespace.as_str(), subject.user.as_str());
+            if let Ok(answer) = session.query_unpaged(statement.clone(), names).await {
+                let rows = answer.into_rows_result().unwrap();
+                return rows.rows().unwrap().map(Result::unwrap).collect();
+            }
+            assert!(Instant::now() < until, "a serial reading is answered in the end");
+        }
+    }
+}
+
+pub(crate) fn within(millis: u64) -> Call {
+    Call::within(&SystemClock, Duration::from_millis(millis))
+}
+
+/// This user in a namespace that no other test has.
+pub(crate) fn user(id: &str) -> Subject {
+    Subject::new(Namespace::new(Revision::random().to_string()).unwrap(), UserId::new(id).unwrap())
+}
+
+pub(crate) fn key(key: &str) -> Key {
+    Key::new(key).unwrap()
+}
+
+pub(crate) fn entry(value: &str) -> Entry {
+    Entry::new(Value::string(value), Expiry::Never)
+}
