@@ -16,6 +16,7 @@ use mongodb::event::sdam::SdamEvent;
 use mongodb::options::{ClientOptions, DriverInfo, ServerAddress, WriteConcern};
 use mongodb::{Client, Collection, Database, ServerType};
 use stickystore_core::{Error, Result};
+use stickystore_transport::too_late_to_send;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{timeout, timeout_at};
@@ -112,8 +113,8 @@ impl Connection {
         let until = tokio::time::Instant::from_std(deadline);
         let permit = timeout_at(until, Arc::clone(&self.permits).acquire_owned());
         // It is never closed.
-        let Ok(Ok(permit)) = permit.await else { return Err(error::too_late_to_send()) };
-        let live = timeout_at(until, self.live()).await.map_err(|_| error::too_late_to_send())??;
+        let Ok(Ok(permit)) = permit.await else { return Err(too_late_to_send()) };
+        let live = timeout_at(until, self.live()).await.map_err(|_| too_late_to_send())??;
         let (attempts, asked) = (Arc::new(Attempts::default()), Arc::clone(&live));
         let repeated = Arc::clone(&self.repeated);
         let counted = Arc::clone(&attempts);

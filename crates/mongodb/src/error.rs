@@ -4,7 +4,8 @@ use std::io;
 
 use mongodb::error::{CommandError, ErrorKind as Theirs, WriteFailure};
 use stickystore_core::{Effect, Error, ErrorKind, Operation};
-use tokio_rustls::rustls::{self, CertificateError};
+use stickystore_transport::{no_answer, tls_error, too_late_to_send};
+use tokio_rustls::rustls;
 
 /// The scheme in errors and [`StoreInfo`](stickystore_core::StoreInfo).
 pub(crate) const SCHEME: &str = "mongodb";
@@ -86,13 +87,8 @@ pub(crate) fn late(sent: Sent, reason: Option<Error>) -> Error {
         (Sent::Nothing, None) => too_late_to_send(),
         (_, Some(_)) => Error::new(ErrorKind::Unavailable, "the server went away before the answer")
             .with_effect(Effect::Unknown),
-        _ => Error::new(ErrorKind::Timeout, "no answer by the deadline").with_effect(Effect::Unknown),
+        _ => no_answer(),
     }
-}
-
-/// The deadline passed before anything was sent.
-pub(crate) fn too_late_to_send() -> Error {
-    not_sent(ErrorKind::Timeout, "the deadline passed before anything was sent")
 }
 
 /// No member of the set takes writes.
@@ -134,26 +130,7 @@ fn streaming(error: &io::Error) -> Error {
             not_sent(ErrorKind::Unavailable, "the server cannot be reached")
         }
         None => Error::new(ErrorKind::Unavailable, "the connection ended before the answer"),
-        Some(rustls::Error::InvalidCertificate(wrong)) => not_sent(ErrorKind::Config, certificate(wrong)),
-        Some(rustls::Error::AlertReceived(_)) => {
-            denied("the server refuses our side of TLS: it may want another client certificate")
-        }
-        Some(_) => not_sent(ErrorKind::Unavailable, "the server does not speak TLS as we do"),
-    }
-}
-
-fn certificate(wrong: &CertificateError) -> &'static str {
-    match wrong {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate is for another name"
-        }
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate comes from an authority that is not trusted"
-        }
-        _ => "the server's certificate is not valid",
+        Some(tls) => tls_error(tls),
     }
 }
 
@@ -211,6 +188,8 @@ fn not_sent(kind: ErrorKind, context: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use tokio_rustls::rustls::CertificateError;
 
     use super::*;
 

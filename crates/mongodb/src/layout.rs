@@ -113,14 +113,14 @@ pub(crate) fn encode(entry: &Entry) -> Document {
     let mut member =
         doc! { "revision": entry.revision.to_string(), "expiry": expiry, "value": entry.value.as_str() };
     if !entry.was.is_empty() || !entry.unknown.is_empty() {
-        let mut more = ObjectWriter::new();
+        let mut extra = ObjectWriter::new();
         if !entry.was.is_empty() {
-            more.raw("was", &encode_was(&entry.was));
+            extra.raw("was", &encode_was(&entry.was));
         }
         for (name, value) in entry.unknown.iter() {
-            more.raw(name, value.as_str());
+            extra.raw(name, value.as_str());
         }
-        member.insert("more", more.finish());
+        member.insert("extra", extra.finish());
     }
     member
 }
@@ -208,9 +208,9 @@ fn decode_slot(member: RawBsonRef<'_>, now: UnixMillis) -> Slot {
         return damaged("has a value that is not JSON", Some(revision));
     };
     let entry = Entry::stored(value, expiry, revision);
-    match member.get("more") {
+    match member.get("extra") {
         Ok(None) => Slot::Live(entry),
-        Ok(Some(RawBsonRef::String(more))) => with_more(entry, more)
+        Ok(Some(RawBsonRef::String(extra))) => with_extra(entry, extra)
             .map_or_else(|| damaged("has members that are none", Some(revision)), Slot::Live),
         _ => damaged("has members that are none", Some(revision)),
     }
@@ -238,8 +238,8 @@ fn time(millis: i64) -> Option<UnixMillis> {
     UnixMillis::new(millis).ok()
 }
 
-fn with_more(entry: Entry, more: &str) -> Option<Entry> {
-    let members = Members::parse(more).ok()?;
+fn with_extra(entry: Entry, extra: &str) -> Option<Entry> {
+    let members = Members::parse(extra).ok()?;
     let was = members.get("was").map_or(Some(entry.was.clone()), decode_was)?;
     let unknown = members.iter().filter(|(name, _)| *name != "was");
     let unknown = unknown.filter_map(|(name, text)| Some((name.into(), Value::new(text).ok()?))).collect();

@@ -18,6 +18,7 @@ use stickystore_core::{
     Loss, Operation, Outcome, Profile, Read, Result, Scope, Sharing, StoreInfo, Subject, UnixMillis, Write,
     async_trait,
 };
+use stickystore_transport::too_late_to_send;
 
 use crate::config::Config;
 use crate::connection::{Connection, answered};
@@ -229,7 +230,7 @@ impl MongodbStore {
                 let answer = match &failed {
                     Some(failed) => Err(failed.clone().with_effect(Effect::NotApplied)),
                     // What cannot be sent any more need not be made.
-                    None if Instant::now() >= deadline => Err(error::too_late_to_send()),
+                    None if Instant::now() >= deadline => Err(too_late_to_send()),
                     None => self.modify(job(), deadline).await,
                 };
                 let unknown = answer.as_ref().err().filter(|error| error.effect() == Effect::Unknown);

@@ -276,6 +276,28 @@ fn version(program: &Path) -> Option<[u32; 3]> {
     Some([parts.next()?, parts.next()?, parts.next()?])
 }
 
+/// Makes a replica set of a server that was started for one and is in none yet, as a container may be.
+fn found(url: &str) {
+    let url = url.to_owned();
+    let founding = async move {
+        let client = mongodb::Client::with_uri_str(url).await?;
+        let admin = client.database("admin");
+        let until = Instant::now() + STARTS_WITHIN;
+        let mut hello = admin.run_command(doc! { "hello": 1 }).await?;
+        if is(&hello, "isreplicaset") {
+            admin.run_command(doc! { "replSetInitiate": {} }).await?;
+        }
+        while !is(&hello, "isWritablePrimary") && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            hello = admin.run_command(doc! { "hello": 1 }).await?;
+        }
+        mongodb::error::Result::Ok(())
+    };
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // What cannot be reached, or needs no help, the tests will tell.
+    let _ = std::thread::spawn(move || runtime().block_on(founding)).join().unwrap();
+}
+
 /// A replica set that tests share: theirs alone, or the one that `STICKYSTORE_MONGODB_URL` names.
 #[derive(Debug)]
 pub struct Shared {
@@ -297,7 +319,10 @@ impl Shared {
             return Ok(running);
         }
         let running = match std::env::var("STICKYSTORE_MONGODB_URL") {
-            Ok(url) => Self { url, _server: None },
+            Ok(url) => {
+                found(&url);
+                Self { url, _server: None }
+            }
             Err(_) => {
                 let server = MongoDb::start(&[])?;
                 Self { url: server.url(), _server: Some(server) }

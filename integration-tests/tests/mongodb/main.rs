@@ -12,5 +12,6 @@ mod diagnose;
 mod failover;
 mod failure;
 mod pipeline;
+mod processes;
 mod server_side;
 mod tls;

@@ -58,7 +58,7 @@ fn member(entry: &Entry) -> Document {
     let mut member =
         doc! { "revision": entry.revision.to_string(), "expiry": expiry, "value": entry.value.as_str() };
     if let Some((hash, at)) = entry.was.iter().next() {
-        member.insert("more", format!("{{\"was\":[[\"{hash}\",{at}]]}}"));
+        member.insert("extra", format!("{{\"was\":[[\"{hash}\",{at}]]}}"));
     }
     member
 }
@@ -419,7 +419,7 @@ fn a_document_that_is_not_ours_stays_as_it_is_until_it_is_erased() {
 fn a_revision_that_is_named_goes_whatever_stands_behind_it() {
     let behind = |value: Bson| doc! { "revision": "AAAAAAAAAAA", "expiry": i64::MAX, "value": value };
     let mut more = behind("1".into());
-    more.insert("more", "not members");
+    more.insert("extra", "not members");
     check_all(1, Just(()), &async |bench, ()| {
         for member in [behind(Bson::Null), behind("nul".into()), behind(5.into()), more.clone()] {
             let (read, other) = (Revision::from_bytes([0; 8]), Revision::from_bytes([1; 8]));

@@ -106,12 +106,12 @@ fn what_is_not_exactly_an_entry_is_damage() {
         with("value", "".into()),
         with("value", " 1".into()),
         with("value", doc! { "a": 1 }.into()),
-        with("more", Bson::Null),
-        with("more", "[]".into()),
-        with("more", "{".into()),
-        with("more", "{\"was\":[1]}".into()),
-        with("more", "{\"value\":1}".into()),
-        with("more", doc! { "was": 1 }.into()),
+        with("extra", Bson::Null),
+        with("extra", "[]".into()),
+        with("extra", "{".into()),
+        with("extra", "{\"was\":[1]}".into()),
+        with("extra", "{\"value\":1}".into()),
+        with("extra", doc! { "was": 1 }.into()),
     ];
     for member in body {
         assert!(matches!(slot(member.clone(), 1), Slot::Damaged(_, Some(_))), "{member}");
