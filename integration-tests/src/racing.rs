@@ -12,6 +12,7 @@ use stickystore_core::{
     Subject, SystemClock, UserId, Value,
 };
 use stickystore_memcached::MemcachedStore;
+use stickystore_mongodb::MongodbStore;
 use stickystore_redis::{Config, RedisStore};
 
 mod child;
@@ -54,6 +55,10 @@ pub fn open(url: &str) -> Arc<dyn AsyncStore> {
         "memcache" | "memcaches" | "memcache+unix" => {
             let config = stickystore_memcached::Config::from_url(url).unwrap();
             Arc::new(MemcachedStore::new(&config).unwrap())
+        }
+        "mongodb" | "mongodb+srv" => {
+            let config = stickystore_mongodb::Config::from_url(url).unwrap();
+            Arc::new(MongodbStore::new(&config).unwrap())
         }
         scheme => panic!("processes share no store of the scheme {scheme:?}"),
     }

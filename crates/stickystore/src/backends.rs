@@ -14,6 +14,8 @@ mod cassandra;
 mod embedded;
 #[cfg(feature = "memcached")]
 mod memcached;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -23,6 +25,8 @@ use off as cassandra;
 use off as embedded;
 #[cfg(not(feature = "memcached"))]
 use off as memcached;
+#[cfg(not(feature = "mongodb"))]
+use off as mongodb;
 #[cfg(not(feature = "redis"))]
 use off as redis;
 
@@ -44,6 +48,7 @@ pub(crate) const ALL: &[Backend] = &[
         opener: memcached::opener,
     },
     Backend { schemes: &["redis", "rediss", "redis+unix", "unix"], feature: "redis", opener: redis::opener },
+    Backend { schemes: &["mongodb", "mongodb+srv"], feature: "mongodb", opener: mongodb::opener },
     Backend { schemes: &["cassandra", "scylla"], feature: "cassandra", opener: cassandra::opener },
 ];
 
@@ -84,7 +89,13 @@ where
 
 /// A store whose feature is off.
 #[cfg_attr(
-    all(feature = "cassandra", feature = "embedded", feature = "memcached", feature = "redis"),
+    all(
+        feature = "cassandra",
+        feature = "embedded",
+        feature = "memcached",
+        feature = "mongodb",
+        feature = "redis"
+    ),
     expect(dead_code, reason = "all features are on")
 )]
 mod off {

@@ -36,6 +36,9 @@ pub use stickystore_layers as layers;
 /// The store on Memcached servers.
 #[cfg(feature = "memcached")]
 pub use stickystore_memcached as memcached;
+/// The store on a MongoDB replica set.
+#[cfg(feature = "mongodb")]
+pub use stickystore_mongodb as mongodb;
 /// The store on a Redis server.
 #[cfg(feature = "redis")]
 pub use stickystore_redis as redis;

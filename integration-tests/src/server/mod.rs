@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 pub mod cache;
 pub mod cassandra;
 pub mod memcached;
+pub mod mongodb;
 pub mod redis;
 
 /// Names the servers, and what else tests need, that have to be there; separated by commas.

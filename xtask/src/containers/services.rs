@@ -30,7 +30,7 @@ pub(crate) struct Service {
 }
 
 /// Every service.
-pub(crate) const SERVICES: &[Service] = &[CASSANDRA, MEMCACHED, REDIS];
+pub(crate) const SERVICES: &[Service] = &[CASSANDRA, MEMCACHED, MONGODB, REDIS];
 
 const CASSANDRA: Service = Service {
     name: "cassandra",
@@ -95,6 +95,40 @@ const MEMCACHED: Service = Service {
         packages: &["memcached"],
         files: &[],
         start: &["memcached", "-u", "root", "-l", "127.0.0.1", "-p", "{port}", "-U", "0", "-m", "512"],
+        health: "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'",
+    },
+};
+
+const MONGODB: Service = Service {
+    name: "mongodb",
+    image: "mongo:7.0.14",
+    image_variable: "STICKYSTORE_MONGODB_IMAGE",
+    port: 37017,
+    port_variable: "STICKYSTORE_MONGODB_PORT",
+    // Its only member has a name that is known to the container alone.
+    url: "mongodb://127.0.0.1:{port}/?directConnection=true",
+    url_variable: "STICKYSTORE_MONGODB_URL",
+    skips: &["scan::without_the_ability_is_unsupported"],
+    stand_in: Recipe {
+        packages: &["libcurl4", "liblzma5", "libssl3"],
+        files: &[Copied { from: "{cache}/mongodb-6.0.5/mongod", to: "/usr/local/bin/mongod" }],
+        start: &[
+            "mongod",
+            "--replSet",
+            "set",
+            "--bind_ip",
+            "127.0.0.1",
+            "--port",
+            "{port}",
+            "--dbpath",
+            "/var/tmp",
+            "--nounixsocket",
+            "--wiredTigerCacheSizeGB",
+            "0.25",
+            "--setParameter",
+            "ttlMonitorSleepSecs=1",
+        ],
+        // There is no client in it: the tests make the replica set.
         health: "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}'",
     },
 };

@@ -1,0 +1,12 @@
+//! `mongodb:`, `mongodb+srv:`, a store on a MongoDB replica set.
+
+use std::sync::Arc;
+
+use stickystore_mongodb::{Config, MongodbStore};
+
+use super::{Opener, by};
+
+#[expect(clippy::unnecessary_wraps, reason = "the module is there only where the feature is on")]
+pub(super) fn opener() -> Option<Arc<dyn Opener>> {
+    Some(by(|url| async move { MongodbStore::new(&Config::from_url(&url)?) }))
+}

@@ -1,0 +1,377 @@
+//! Dead, paused, restarting, half-answering servers: every call ends in time and says what it knows.
+
+use std::time::{Duration, Instant};
+
+use stickystore_core::{
+    AsyncStore as _, AsyncStoreExt as _, Call, Effect, EpochCheck, Erase, ErrorKind, Keys, Outcome, Read,
+    Result, Subject,
+};
+use stickystore_integration_tests::proxy::{Proxy, Rule};
+use stickystore_mongodb::{CONNECT_TIMEOUT, Config, MongodbStore};
+
+use crate::bench::{call, entry, key, server, store, user, within};
+
+/// How long after its deadline a call may end.
+const OVERRUN: Duration = Duration::from_millis(100);
+
+/// How much later it may be seen on a machine that has others to serve.
+const MACHINE: Duration = Duration::from_secs(1);
+
+/// How soon a server that is back is of use again: the driver looks for it twice a second, and a member alone elects itself.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// After how long a client that gets no answers is replaced, if the driver has not noticed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A deadline long enough to tell an early failure from one at the deadline.
+const DEADLINE: u64 = 400;
+
+/// How many operations there are at most at the same time, unless the URL says otherwise.
+const POOL: usize = 64;
+
+/// Through a proxy there is only the server behind it, whatever that says of itself.
+fn through(port: u16) -> MongodbStore {
+    store(&format!("mongodb://127.0.0.1:{port}/?directConnection=true"))
+}
+
+async fn insert(store: &MongodbStore, call: Call, subject: &Subject, name: &str) -> Result<Outcome> {
+    store.insert(call, subject, EpochCheck::Is(None), key(name), entry(name)).await
+}
+
+/// Runs a call and sees that it ends in time.
+async fn timed<T>(millis: u64, run: impl AsyncFnOnce(Call) -> T) -> T {
+    let began = Instant::now();
+    let answer = run(within(millis)).await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(millis) + OVERRUN + MACHINE, "took {took:?}");
+    answer
+}
+
+/// Repeats until it works; what it may fail with on the way is known.
+async fn works_within(limit: Duration, store: &MongodbStore, subject: &Subject) {
+    let until = Instant::now() + limit;
+    loop {
+        match store.load(within(DEADLINE), subject).await {
+            Ok(_) => return,
+            Err(error) => {
+                let meanwhile = [ErrorKind::Timeout, ErrorKind::Unavailable];
+                assert!(meanwhile.contains(&error.kind()), "{error}");
+                assert!(Instant::now() < until, "not back within {limit:?}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dead_server_is_unavailable_in_time_and_back_it_works_without_a_new_handle() {
+    let Some(mut server) = server(&[]) else { return };
+    let (store, subject) = (store(&server.url()), user("ann"));
+    assert_eq!(insert(&store, call(), &subject, "a").await.unwrap(), Outcome::Inserted);
+    server.kill(0);
+    for _ in 0..3 {
+        let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        let error = timed(DEADLINE, async |call| insert(&store, call, &subject, "b").await).await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    let error = timed(DEADLINE, async |call| insert(&store, call, &subject, "b").await).await.unwrap_err();
+    assert_eq!(error.effect(), Effect::NotApplied, "nothing can be sent to nobody");
+    server.start_again(0);
+    assert_eq!(insert(&store, call(), &subject, "b").await.unwrap(), Outcome::Inserted);
+    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 2, "what was acknowledged is there");
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_at_construction_is_unavailable_and_its_store_works_once_it_is_up() {
+    let Some(mut server) = server(&[]) else { return };
+    server.kill(0);
+    let config = Config::from_url(&server.url()).unwrap();
+    let opened = timed(DEADLINE, async |call| MongodbStore::connect(&config, call).await).await;
+    let error = opened.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error}");
+    let (store, subject) = (store(&server.url()), user("ann"));
+    let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    server.start_again(0);
+    assert!(store.load(call(), &subject).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_between_two_calls_goes_unnoticed_and_repetitions_are_counted() {
+    let Some(mut server) = server(&[]) else { return };
+    let (store, subject) = (store(&server.url()), user("ann"));
+    assert_eq!(insert(&store, call(), &subject, "a").await.unwrap(), Outcome::Inserted);
+    assert_eq!(store.driver_retries(), 0);
+    server.kill(0);
+    server.start_again(0);
+    assert_eq!(insert(&store, call(), &subject, "b").await.unwrap(), Outcome::Inserted);
+    assert!(store.driver_retries() <= 1, "{}", store.driver_retries());
+}
+
+#[tokio::test]
+async fn a_reply_that_is_lost_is_asked_for_again_by_the_driver_and_counted() {
+    let Some(server) = server(&[]) else { return };
+    let (store, subject) = (store(&server.url()), user("ann"));
+    insert(&store, call(), &subject, "a").await.unwrap();
+    let fail = mongodb::bson::doc! {
+        "configureFailPoint": "failCommand",
+        "mode": { "times": 1 },
+        // Done, and the connection ends before the answer.
+        "data": { "failCommands": ["findAndModify"], "closeConnection": true },
+    };
+    server.admin(fail);
+    assert_eq!(insert(&store, call(), &subject, "b").await.unwrap(), Outcome::Inserted);
+    assert_eq!(store.driver_retries(), 1);
+}
+
+#[tokio::test]
+async fn a_paused_server_is_a_timeout_and_its_late_answers_reach_nobody_else() {
+    let Some(server) = server(&[]) else { return };
+    let (store, subjects) = (store(&server.url()), ["ann", "bob", "eve"].map(user));
+    for subject in &subjects {
+        insert(&store, call(), subject, subject.user.as_str()).await.unwrap();
+    }
+    server.pause(0);
+    for subject in &subjects {
+        let error = timed(DEADLINE, async |call| store.load(call, subject).await).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    }
+    let error = timed(50, async |call| insert(&store, call, &subjects[0], "late").await).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    server.resume(0);
+    works_within(BACK_WITHIN, &store, &subjects[0]).await;
+    for _ in 0..20 {
+        for subject in &subjects {
+            let profile = store.load(call(), subject).await.unwrap();
+            assert!(profile.get(subject.user.as_str()).is_some(), "everyone's answer is their own");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_early_leaves_nothing_that_answers_the_next_one_wrong() {
+    let Some(server) = server(&[]) else { return };
+    let proxy = Proxy::start(server.port()).await;
+    let (store, ann, bob) = (through(proxy.port()), user("ann"), user("bob"));
+    insert(&store, call(), &ann, "ann").await.unwrap();
+    insert(&store, call(), &bob, "bob").await.unwrap();
+    for round in 0..20 {
+        proxy.down(Rule::Hold);
+        if round % 2 == 0 {
+            assert_eq!(store.load(within(20), &ann).await.unwrap_err().kind(), ErrorKind::Timeout);
+        } else {
+            let dropped = tokio::time::timeout(Duration::from_millis(20), store.load(call(), &ann)).await;
+            assert!(dropped.is_err(), "its answer is held");
+        }
+        proxy.down(Rule::Pass);
+        let profile = store.load(call(), &bob).await.unwrap();
+        assert!(profile.get("bob").is_some() && profile.len() == 1, "the late answer is not this one's");
+    }
+}
+
+#[tokio::test]
+async fn a_black_hole_ends_at_the_deadline_and_after_it_calls_work_again() {
+    let Some(server) = server(&[]) else { return };
+    let proxy = Proxy::start(server.port()).await;
+    let (store, subject) = (through(proxy.port()), user("ann"));
+    store.ping(call()).await.unwrap();
+    for rules in [(Rule::Swallow, Rule::Pass), (Rule::Pass, Rule::Swallow)] {
+        proxy.up(rules.0);
+        proxy.down(rules.1);
+        for _ in 0..3 {
+            let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
+            let kinds = [ErrorKind::Timeout, ErrorKind::Unavailable];
+            assert!(kinds.contains(&error.kind()), "{error}");
+        }
+        proxy.up(Rule::Pass);
+        proxy.down(Rule::Pass);
+        works_within(BACK_WITHIN + PATIENCE, &store, &subject).await;
+    }
+}
+
+#[tokio::test]
+async fn callers_of_a_paused_server_end_in_time_and_leave_nothing_behind() {
+    let Some(server) = server(&[]) else { return };
+    let (store, subject) = (store(&server.url()), user("ann"));
+    store.ping(call()).await.unwrap();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    server.pause(0);
+    for round in 0..12 {
+        let calls = (0..500).map(|i| {
+            let (store, subject) = (store.clone(), subject.clone());
+            tokio::spawn(async move {
+                let began = Instant::now();
+                let error = match i % 3 {
+                    0 => store.load(within(300), &subject).await.unwrap_err(),
+                    1 => insert(&store, within(300), &subject, "a").await.unwrap_err(),
+                    _ => {
+                        let erase = Erase::new(subject.clone(), call().now);
+                        store.erase_one(within(300), erase).await.unwrap_err()
+                    }
+                };
+                (error.kind(), began.elapsed())
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            let (kind, took) = call.await.unwrap();
+            // Until the driver notices, and afterwards.
+            let kinds = [ErrorKind::Timeout, ErrorKind::Unavailable];
+            assert!(kinds.contains(&kind), "{kind:?} in round {round}");
+            // 500 of them start and end at the same time.
+            assert!(took < Duration::from_millis(300) + OVERRUN + 3 * MACHINE, "took {took:?}");
+        }
+        // An operation and an attempt to connect for each place in the pool.
+        assert!(tasks() <= before + 2 * POOL + 10, "{} tasks, {before} before", tasks());
+    }
+    server.resume(0);
+    works_within(BACK_WITHIN + CONNECT_TIMEOUT, &store, &subject).await;
+}
+
+#[tokio::test]
+async fn callers_in_a_black_hole_end_in_time_and_leave_nothing_behind() {
+    let Some(server) = server(&[]) else { return };
+    let proxy = Proxy::start(server.port()).await;
+    let (store, subject) = (through(proxy.port()), user("ann"));
+    store.ping(call()).await.unwrap();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    // The server's heartbeats still come: the driver notices nothing.
+    proxy.up(Rule::Swallow);
+    // Longer than the store is patient.
+    for _ in 0..24 {
+        let calls = (0..500).map(|_| {
+            let (store, subject) = (store.clone(), subject.clone());
+            tokio::spawn(async move { store.load(within(300), &subject).await.unwrap_err().kind() })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            let kind = call.await.unwrap();
+            assert!([ErrorKind::Timeout, ErrorKind::Unavailable].contains(&kind), "{kind:?}");
+        }
+        assert!(tasks() <= before + POOL + 20, "{} tasks, {before} before", tasks());
+    }
+    assert!(proxy.connections() <= 20, "{} connections", proxy.connections());
+    proxy.up(Rule::Pass);
+    works_within(BACK_WITHIN + PATIENCE, &store, &subject).await;
+}
+
+#[tokio::test]
+async fn a_write_whose_connection_ends_says_that_its_outcome_is_unknown_and_sent_again_it_is_right() {
+    let Some(server) = server(&[]) else { return };
+    let proxy = Proxy::start(server.port()).await;
+    let (store, subject) = (through(proxy.port()), user("ann"));
+    for (i, rules) in [
+        (Rule::ResetAfter(40), Rule::Pass),
+        (Rule::CutAfter(40), Rule::Pass),
+        (Rule::Pass, Rule::ResetAfter(0)),
+        (Rule::Pass, Rule::CutAfter(0)),
+        (Rule::Pass, Rule::CutAfter(3)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        works_within(BACK_WITHIN, &store, &subject).await;
+        proxy.up(rules.0);
+        proxy.down(rules.1);
+        let (name, entry) = (key(&i.to_string()), entry("v"));
+        let again = |millis| {
+            store.insert(within(millis), &subject, EpochCheck::Is(None), name.clone(), entry.clone())
+        };
+        let error = again(DEADLINE).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown), "{rules:?}");
+        proxy.up(Rule::Pass);
+        proxy.down(Rule::Pass);
+        assert_eq!(again(10_000).await.unwrap(), Outcome::Inserted, "{rules:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_come_byte_by_byte_are_whole() {
+    let Some(server) = server(&[]) else { return };
+    let proxy = Proxy::start(server.port()).await;
+    proxy.up(Rule::Split);
+    proxy.down(Rule::Split);
+    let (store, subject) = (through(proxy.port()), user("ann"));
+    for name in ["a", "b", "c"] {
+        assert_eq!(insert(&store, call(), &subject, name).await.unwrap(), Outcome::Inserted);
+    }
+    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 3);
+    let some = Read::some(subject.clone(), Keys::only([key("a"), key("z")]).unwrap());
+    assert_eq!(store.read_one(call(), some).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_cut_off_after_any_byte_is_an_error_and_never_absent() {
+    /// How many are tried at the same time, each with a proxy of its own.
+    const TOGETHER: usize = 32;
+    let Some(server) = server(&[]) else { return };
+    let subject = user("ann");
+    insert(&store(&server.url()), call(), &subject, "a").await.unwrap();
+    let after = |bytes: usize| {
+        let (port, subject) = (server.port(), subject.clone());
+        async move {
+            let proxy = Proxy::start(port).await;
+            let store = through(proxy.port());
+            store.load(call(), &subject).await.unwrap();
+            proxy.down(Rule::CutAfter(bytes));
+            match store.load(within(300), &subject).await {
+                Ok(profile) => {
+                    assert_eq!(profile.len(), 1, "after {bytes} bytes");
+                    true
+                }
+                Err(error) => {
+                    let kinds = [ErrorKind::Unavailable, ErrorKind::Timeout];
+                    assert!(kinds.contains(&error.kind()), "after {bytes} bytes: {error}");
+                    false
+                }
+            }
+        }
+    };
+    for start in (0..2_000).step_by(TOGETHER) {
+        let tried: Vec<_> = (start..start + TOGETHER).map(|bytes| tokio::spawn(after(bytes))).collect();
+        for (bytes, tried) in (start..).zip(tried) {
+            if tried.await.unwrap() {
+                assert!(bytes > 100, "a whole answer is longer than {bytes} bytes");
+                return;
+            }
+        }
+    }
+    panic!("the answer was longer than the test");
+}
+
+#[tokio::test]
+async fn a_forgotten_runtime_is_no_loss_for_the_next_one() {
+    let Some(server) = server(&[]) else { return };
+    let (store, subject) = (store(&server.url()), user("ann"));
+    let (moved, user) = (store.clone(), subject.clone());
+    let other = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(insert(&moved, call(), &user, "a")).unwrap()
+    });
+    assert_eq!(other.join().unwrap(), Outcome::Inserted);
+    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 1);
+}
+
+#[test]
+fn without_a_runtime_it_says_so() {
+    let store = store("mongodb://127.0.0.1:1");
+    let call = call();
+    let mut ping = store.ping(call);
+    let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    match ping.as_mut().poll(context) {
+        std::task::Poll::Ready(Err(error)) => assert_eq!(error.kind(), ErrorKind::Config),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_store_can_be_dropped_outside_of_its_runtime() {
+    let Some(server) = server(&[]) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = store(&server.url());
+    runtime.block_on(store.ping(call())).unwrap();
+    let clone = store.clone();
+    drop(store);
+    drop(runtime);
+    drop(clone);
+}

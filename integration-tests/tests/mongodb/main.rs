@@ -1,0 +1,17 @@
+//! The MongoDB store on real servers.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test asserts, and an assertion panics"
+)]
+
+mod bench;
+mod conformance;
+mod diagnose;
+mod failover;
+mod failure;
+mod pipeline;
+mod processes;
+mod server_side;
+mod tls;
