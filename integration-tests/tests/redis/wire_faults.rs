@@ -66,7 +66,7 @@ fn a_second_send_that_lands_late_is_caught() {
 #[test]
 fn a_swallowed_reset_is_caught() {
     let catches = [
-        ("concurrency::one_insert_wins", "inserts of key"),
+        ("concurrency::one_insert_wins", "won"),
         ("concurrency::different_keys_all_stay", "what a user holds"),
     ];
     assert_caught(|| Arc::new(SwallowedReset::default()), &catches);
@@ -122,7 +122,7 @@ fn a_value_cut_off_where_a_buffer_ends_is_caught() {
 
 #[test]
 fn swapped_replies_of_one_connection_are_caught() {
-    let catches = [("batch::order_is_kept", "user"), ("concurrency::one_insert_wins", "is told who won")];
+    let catches = [("batch::order_is_kept", "user"), ("concurrency::one_insert_wins", "won")];
     assert_caught(|| Arc::new(SwappedReplies), &catches);
 }
 
