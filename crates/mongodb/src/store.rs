@@ -120,7 +120,7 @@ impl MongodbStore {
     pub(crate) fn admit(&self, call: Call) -> Result<()> {
         let fail = |kind, context: &str| Err(Error::new(kind, context).with_effect(Effect::NotApplied));
         if self.0.closed.load(Ordering::Acquire) {
-            return fail(ErrorKind::Closed, "this store was closed");
+            return Err(error::closed());
         }
         if self.0.process != std::process::id() {
             // The sockets are the parent's: what is read here would be missing there.

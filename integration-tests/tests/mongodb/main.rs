@@ -9,6 +9,7 @@
 mod bench;
 mod conformance;
 mod diagnose;
+mod effects;
 mod failover;
 mod failure;
 mod pipeline;
