@@ -303,17 +303,6 @@ fn an_unknown_verb_is_named() {
     assert!(text(&output.stderr).contains("demo"), "the nearest verb is offered: {}", text(&output.stderr));
 }
 
-#[test]
-fn the_recorded_traffic_replays_in_a_file_too() {
-    for (recording, answered) in [(RECORDING, 149), ("vwo-node.jsonl", 237)] {
-        let file = Unmade::new(recording);
-        let store = format!("embedded:{}", file.path());
-        let output = stickystore(&["replay", &vector(recording), "--store", &store, "--json"]);
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        assert_eq!(json(&output)["answered_as_recorded"], answered);
-    }
-}
-
 #[cfg(feature = "redis")]
 #[test]
 fn the_recorded_traffic_replays_on_a_server_and_leaves_no_entries() {

@@ -86,7 +86,11 @@ impl StoreInfo {
     /// What an acknowledged write survives, in one line.
     pub fn survival(&self) -> String {
         let losses: Vec<_> = self.survives.iter().map(ToString::to_string).collect();
-        let losses = if losses.is_empty() { "nothing".to_owned() } else { losses.join(" and ") };
+        let losses = match losses.as_slice() {
+            [] => "nothing".to_owned(),
+            [one] => one.clone(),
+            [some @ .., last] => format!("{} and {last}", some.join(", ")),
+        };
         let note =
             if self.survives_note.is_empty() { String::new() } else { format!(" ({})", self.survives_note) };
         format!("an acknowledged write survives {losses}{note}")
