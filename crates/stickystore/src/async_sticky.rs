@@ -6,15 +6,14 @@ use stickystore_core::{
     AsyncStore, AsyncStoreExt as _, Entry, Erase, Finding, Key, Outcome, Profile, Result, StoreInfo,
 };
 use stickystore_services::Settings;
+use stickystore_services::assign::{Assigned, IntoValue, assign_async};
 use stickystore_services::growthbook::AsyncStickyBucketService;
 use stickystore_services::optimizely::AsyncUserProfileService;
 use stickystore_services::vwo::AsyncUserStorageService;
 
-use crate::assign::{Assign, Assigned, Step};
 use crate::erasure::Erasure;
 use crate::export;
 use crate::sticky::was_put;
-use crate::value::IntoValue;
 
 /// A store with its namespace, time to live, deadline and clock bound once; the same as [`Sticky`](crate::Sticky), async.
 ///
@@ -59,14 +58,7 @@ impl AsyncSticky {
         key: &str,
         value: impl FnOnce() -> V,
     ) -> Result<Assigned> {
-        let mut assign = Assign::new(&self.settings, user, key, value)?;
-        loop {
-            match assign.next()? {
-                Step::Read(call, read) => assign.was_read(self.store.read_one(call, read).await),
-                Step::Write(call, write) => assign.was_written(self.store.write_one(call, write).await),
-                Step::Done(assigned) => return assigned,
-            }
-        }
+        assign_async(&self.store, &self.settings, user, key, value).await
     }
 
     /// See [`Sticky::get`](crate::Sticky::get).

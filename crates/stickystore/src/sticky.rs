@@ -6,14 +6,13 @@ use stickystore_core::{
     Entry, Erase, Error, ErrorKind, Finding, Key, Outcome, Profile, Result, Store, StoreExt as _, StoreInfo,
 };
 use stickystore_services::Settings;
+use stickystore_services::assign::{Assigned, IntoValue, assign};
 use stickystore_services::growthbook::StickyBucketService;
 use stickystore_services::optimizely::UserProfileService;
 use stickystore_services::vwo::UserStorageService;
 
-use crate::assign::{Assign, Assigned, Step};
 use crate::erasure::Erasure;
 use crate::export;
-use crate::value::IntoValue;
 
 /// A store with its namespace, time to live, deadline and clock bound once. Clones share the store.
 ///
@@ -57,14 +56,7 @@ impl Sticky {
     /// What the store answers; [`ErrorKind::Corrupt`] if what stands there is damaged; [`ErrorKind::Timeout`] if the user
     /// was being erased until the deadline. If its effect is unknown, the value may have been kept: assign again.
     pub fn assign<V: IntoValue>(&self, user: &str, key: &str, value: impl FnOnce() -> V) -> Result<Assigned> {
-        let mut assign = Assign::new(&self.settings, user, key, value)?;
-        loop {
-            match assign.next()? {
-                Step::Read(call, read) => assign.was_read(self.store.read_one(call, read)),
-                Step::Write(call, write) => assign.was_written(self.store.write_one(call, write)),
-                Step::Done(assigned) => return assigned,
-            }
-        }
+        assign(&self.store, &self.settings, user, key, value)
     }
 
     /// What the user has under this key.
