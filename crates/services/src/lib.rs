@@ -9,6 +9,7 @@
 pub mod assign;
 pub mod growthbook;
 pub mod optimizely;
+pub mod session;
 pub mod vwo;
 
 mod receipt;

@@ -9,6 +9,7 @@ use stickystore_services::Settings;
 use stickystore_services::assign::{Assigned, IntoValue, assign_async};
 use stickystore_services::growthbook::AsyncStickyBucketService;
 use stickystore_services::optimizely::AsyncUserProfileService;
+use stickystore_services::session::AsyncSession;
 use stickystore_services::vwo::AsyncUserStorageService;
 
 use crate::erasure::Erasure;
@@ -115,6 +116,25 @@ impl AsyncSticky {
     /// As there.
     pub async fn export(&self, user: &str) -> Result<String> {
         Ok(export::to_json(&self.settings.subject(user)?, &self.load(user).await?))
+    }
+
+    /// See [`Sticky::begin`](crate::Sticky::begin).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn begin(&self, user: &str) -> Result<AsyncSession<Arc<dyn AsyncStore>>> {
+        self.begin_many([user]).await
+    }
+
+    /// See [`Sticky::begin_many`](crate::Sticky::begin_many).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn begin_many<U: AsRef<str>>(
+        &self,
+        users: impl IntoIterator<Item = U>,
+    ) -> Result<AsyncSession<Arc<dyn AsyncStore>>> {
+        AsyncSession::begin(Arc::clone(&self.store), self.settings.clone(), users).await
     }
 
     /// Optimizely's User Profile Service over this store.
