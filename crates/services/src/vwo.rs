@@ -42,7 +42,7 @@ mod set;
 
 pub use dialect::Dialect;
 pub use record::{Record, Records};
-use set::{Set, Step};
+pub(crate) use set::{Set, Step};
 
 /// The User Storage Service over a blocking store.
 ///
@@ -118,7 +118,7 @@ impl<S: Store> UserStorageService<S> {
     /// [`ErrorKind::Invalid`] for an unusable user, campaign or variation. What becomes of the record, failures
     /// included, is in the report.
     pub fn set(&self, record: &Record) -> Result<SaveReport> {
-        let mut set = Set::new(record, &self.settings)?;
+        let mut set = Set::new(record, &self.settings, self.settings.call())?;
         loop {
             match set.next()? {
                 Step::Read(call, read) => set.was_read(self.store.read_one(call, read)),
@@ -200,7 +200,7 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
     /// # Errors
     /// As there.
     pub async fn set(&self, record: &Record) -> Result<SaveReport> {
-        let mut set = Set::new(record, &self.settings)?;
+        let mut set = Set::new(record, &self.settings, self.settings.call())?;
         loop {
             match set.next()? {
                 Step::Read(call, read) => set.was_read(self.store.read_one(call, read).await),

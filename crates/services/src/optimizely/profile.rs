@@ -165,8 +165,23 @@ impl UserProfile {
         self.foreign
     }
 
+    /// The receipt of the lookup that it came from.
+    pub(crate) fn receipt(&self) -> Option<&Receipt> {
+        match &self.receipt {
+            Carried::Is(receipt) => Some(receipt),
+            Carried::Absent | Carried::Unusable => None,
+        }
+    }
+
+    /// Where it carries nothing that proves what was read, this does.
+    pub(crate) fn prove_by(&mut self, read: &Receipt) {
+        if self.receipt == Carried::Absent {
+            self.receipt = Carried::Is(read.clone());
+        }
+    }
+
     /// What a lookup hands out of what the store has.
-    pub(super) fn from_store(subject: &Subject, profile: Profile, receipts: Receipts, seed: u64) -> Self {
+    pub(crate) fn from_store(subject: &Subject, profile: Profile, receipts: Receipts, seed: u64) -> Self {
         let mut handed_out = Self::new(subject.user.as_str());
         handed_out.damaged = profile.damaged().len();
         let epoch = profile.epoch();
@@ -345,6 +360,12 @@ pub(super) fn bucketed(text: &str) -> Result<String, &'static str> {
     let variation_id = members.get(VARIATION_ID).ok_or("the entry has no variation_id")?;
     let variation_id = json::as_string(variation_id).ok_or("the variation_id of an entry is a string")?;
     Ok(variation_id.into_owned())
+}
+
+/// Whether two entries have the same variation.
+pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
+    let variation = |value: &Value| bucketed(value.as_str()).ok();
+    variation(one).is_some_and(|one| Some(one) == variation(other))
 }
 
 /// An entry as it is stored: the variation first, then what else it had, values as they were.

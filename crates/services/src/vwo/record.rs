@@ -19,6 +19,8 @@ pub struct Record {
     campaign_key: String,
     pub(super) content: Content,
     read: Option<Proof>,
+    /// That somebody read that there is none: of this user, under this epoch.
+    absent: Option<(Subject, Option<Epoch>)>,
 }
 
 /// What somebody read.
@@ -45,6 +47,7 @@ impl Record {
             campaign_key: campaign_key.into(),
             content: Content::new(variation_name.into()),
             read: None,
+            absent: None,
         }
     }
 
@@ -64,6 +67,7 @@ impl Record {
             campaign_key: parsed.campaign_key.ok_or_else(|| missing(campaign_name))?,
             content: parsed.content,
             read: None,
+            absent: None,
         })
     }
 
@@ -90,6 +94,7 @@ impl Record {
             campaign_key: campaign_key.to_owned(),
             content: parsed.content,
             read: None,
+            absent: None,
         })
     }
 
@@ -111,6 +116,16 @@ impl Record {
         let same = self.user_id == read.user_id && self.campaign_key == read.campaign_key;
         self.read = read.read.clone().filter(|_| same);
         self
+    }
+
+    /// The same record as the answer to a read that had found none.
+    pub(crate) fn after_absence(self, subject: Subject, epoch: Option<Epoch>) -> Self {
+        Self { absent: Some((subject, epoch)), ..self }
+    }
+
+    /// Whether it carries the proof of a read.
+    pub(crate) fn is_proved(&self) -> bool {
+        self.read.is_some()
     }
 
     /// The user.
@@ -169,12 +184,18 @@ impl Record {
             campaign_key: campaign_key.to_owned(),
             content,
             read: Some(proof),
+            absent: None,
         })
     }
 
     /// The proof, if it is this user's in this namespace.
     pub(super) fn proof_of(&self, subject: &Subject) -> Option<&Proof> {
         self.read.as_ref().filter(|proof| proof.subject == *subject)
+    }
+
+    /// The epoch under which it was read that this user in this namespace has none.
+    pub(super) fn absent_for(&self, subject: &Subject) -> Option<Option<Epoch>> {
+        self.absent.as_ref().filter(|(of, _)| of == subject).map(|(_, epoch)| *epoch)
     }
 }
 

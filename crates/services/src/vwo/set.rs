@@ -19,7 +19,7 @@ use crate::report::{SaveReport, Saved, Why};
 use crate::settings::{Settings, Unproven};
 
 /// A set on its way.
-pub(super) struct Set {
+pub(crate) struct Set {
     call: Call,
     subject: Subject,
     key: Key,
@@ -51,7 +51,7 @@ struct Sent {
 }
 
 /// What a set needs next.
-pub(super) enum Step {
+pub(crate) enum Step {
     /// This read; then [`Set::was_read`].
     Read(Call, Read),
     /// This write; then [`Set::was_written`].
@@ -61,19 +61,19 @@ pub(super) enum Step {
 }
 
 impl Set {
-    pub(super) fn new(record: &Record, settings: &Settings) -> Result<Self> {
+    pub(crate) fn new(record: &Record, settings: &Settings, call: Call) -> Result<Self> {
         let subject = settings.subject(record.user_id())?;
-        let call = settings.call();
         let proof = record.proof_of(&subject);
+        let absent = record.absent_for(&subject).filter(|_| proof.is_none());
         let value = record.content.to_value()?;
         let mut set = Self {
             call,
             key: Key::new(record.campaign_key())?,
             expiry: settings.expiry(call.now)?,
             replace_back_after: settings.replace_back_after(),
-            epoch: proof.and_then(|proof| proof.epoch),
+            epoch: proof.and_then(|proof| proof.epoch).or(absent.flatten()),
             given: record.content.clone(),
-            lost: if proof.is_some() { Why::Raced } else { Why::Unproven },
+            lost: if proof.is_some() || absent.is_some() { Why::Raced } else { Why::Unproven },
             unproven: settings.unproven(),
             may_insert: proof.is_none(),
             state: State::Reading,
@@ -89,7 +89,7 @@ impl Set {
     }
 
     /// What it needs next.
-    pub(super) fn next(&mut self) -> Result<Step> {
+    pub(crate) fn next(&mut self) -> Result<Step> {
         match &self.state {
             State::Reading => {
                 let keys = Keys::only([self.key.clone()])?;
@@ -105,7 +105,7 @@ impl Set {
     }
 
     /// What stands there.
-    pub(super) fn was_read(&mut self, stored: Result<Profile>) {
+    pub(crate) fn was_read(&mut self, stored: Result<Profile>) {
         let stored = match stored {
             Ok(stored) => stored,
             Err(error) => return self.fail(error.with_effect(Effect::NotApplied)),
@@ -131,7 +131,7 @@ impl Set {
     }
 
     /// What became of what was sent.
-    pub(super) fn was_written(&mut self, answer: Result<Outcome>) {
+    pub(crate) fn was_written(&mut self, answer: Result<Outcome>) {
         let State::Sending(sent) = std::mem::replace(&mut self.state, State::Reading) else { return };
         match (&sent.change, answer) {
             (Change::Insert(..), Ok(Outcome::Inserted)) | (Change::Replace(..), Ok(Outcome::Replaced)) => {

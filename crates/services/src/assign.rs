@@ -1,12 +1,17 @@
-//! `assign`: what it asks of the store, and what it makes of the answers. No I/O.
+//! `assign`, for who has no SDK: what a user has under a key, or a value that is computed and kept.
+//!
+//! What is answered is what the store keeps, whoever wrote it. One read, and for a new user one insert.
 
 use stickystore_core::{
-    Call, Change, Entry, EpochCheck, Error, ErrorKind, Expiry, Key, Keys, Outcome, Profile, Read, Result,
-    Subject, Write,
+    AsyncStore, AsyncStoreExt as _, Call, Change, Entry, EpochCheck, Error, ErrorKind, Expiry, Key, Keys,
+    Outcome, Profile, Read, Result, Store, StoreExt as _, Subject, Write,
 };
-use stickystore_services::Settings;
 
-use crate::value::IntoValue;
+use crate::settings::Settings;
+
+mod value;
+
+pub use value::IntoValue;
 
 /// What a user is assigned: the one that the store keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +39,62 @@ impl Assigned {
     }
 }
 
-/// One `assign` under way.
-pub(crate) struct Assign<F> {
+/// What the user has under this key; if that is nothing, `value` is asked once and what it gives is kept.
+///
+/// ```
+/// use stickystore_core::{Namespace, memory::MemoryStore};
+/// use stickystore_services::{Settings, assign::assign};
+///
+/// let (store, settings) = (MemoryStore::new(), Settings::new(Namespace::new("shop")?));
+/// assign(&store, &settings, "ann", "button", || "red")?;
+/// let later = assign(&store, &settings, "ann", "button", || "blue")?;
+/// assert_eq!(later.text().as_deref(), Some("red"));
+/// # Ok::<(), stickystore_core::Error>(())
+/// ```
+///
+/// # Errors
+/// What the store answers; [`ErrorKind::Corrupt`] if what stands there is damaged; [`ErrorKind::Timeout`] if the user
+/// was being erased until the deadline. If its effect is unknown, the value may have been kept: assign again.
+pub fn assign<V: IntoValue>(
+    store: &(impl Store + ?Sized),
+    settings: &Settings,
+    user: &str,
+    key: &str,
+    value: impl FnOnce() -> V,
+) -> Result<Assigned> {
+    let mut assign = Assign::new(settings, user, key, value)?;
+    loop {
+        match assign.next()? {
+            Step::Read(call, read) => assign.was_read(store.read_one(call, read)),
+            Step::Write(call, write) => assign.was_written(store.write_one(call, write)),
+            Step::Done(assigned) => return assigned,
+        }
+    }
+}
+
+/// The same as [`assign`](fn@assign), async.
+///
+/// # Errors
+/// As there.
+pub async fn assign_async<V: IntoValue>(
+    store: &(impl AsyncStore + ?Sized),
+    settings: &Settings,
+    user: &str,
+    key: &str,
+    value: impl FnOnce() -> V,
+) -> Result<Assigned> {
+    let mut assign = Assign::new(settings, user, key, value)?;
+    loop {
+        match assign.next()? {
+            Step::Read(call, read) => assign.was_read(store.read_one(call, read).await),
+            Step::Write(call, write) => assign.was_written(store.write_one(call, write).await),
+            Step::Done(assigned) => return assigned,
+        }
+    }
+}
+
+/// One `assign` under way. No I/O.
+struct Assign<F> {
     subject: Subject,
     key: Key,
     call: Call,
@@ -54,14 +113,14 @@ enum State {
 }
 
 /// What it needs next.
-pub(crate) enum Step {
+enum Step {
     Read(Call, Read),
     Write(Call, Write),
     Done(Result<Assigned>),
 }
 
 impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
-    pub(crate) fn new(settings: &Settings, user: &str, key: &str, value: F) -> Result<Self> {
+    fn new(settings: &Settings, user: &str, key: &str, value: F) -> Result<Self> {
         let call = settings.call();
         Ok(Self {
             subject: settings.subject(user)?,
@@ -74,7 +133,7 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
         })
     }
 
-    pub(crate) fn next(&mut self) -> Result<Step> {
+    fn next(&mut self) -> Result<Step> {
         match std::mem::replace(&mut self.state, State::Read) {
             State::Read => {
                 Ok(Step::Read(self.call, Read::some(self.subject.clone(), Keys::only([self.key.clone()])?)))
@@ -90,7 +149,7 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
         }
     }
 
-    pub(crate) fn was_read(&mut self, profile: Result<Profile>) {
+    fn was_read(&mut self, profile: Result<Profile>) {
         self.state = match profile {
             Err(error) => State::Done(Err(error)),
             Ok(profile) => match (profile.damaged().first(), profile.get(self.key.as_str())) {
@@ -115,7 +174,7 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
         };
     }
 
-    pub(crate) fn was_written(&mut self, answers: Vec<Result<Outcome>>) {
+    fn was_written(&mut self, answers: Vec<Result<Outcome>>) {
         let answer = answers.into_iter().next();
         self.state = match (answer, self.entry.clone()) {
             (Some(Ok(Outcome::Inserted)), Some(entry)) => State::Done(Ok(Assigned { entry, how: How::New })),
