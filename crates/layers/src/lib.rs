@@ -4,9 +4,12 @@
 //!
 //! | layer | feature |
 //! |---|---|
+//! | [`coalesce`]: concurrent calls that go together | `coalesce` |
 //! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
 //!
 //! Without its feature a layer is not there, and costs nothing.
 
+#[cfg(feature = "coalesce")]
+pub mod coalesce;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;
