@@ -4,9 +4,12 @@
 //!
 //! | layer | feature |
 //! |---|---|
+//! | [`cache`]: what was read, kept in this process for a while | `cache` |
 //! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
 //!
 //! Without its feature a layer is not there, and costs nothing.
 
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;
