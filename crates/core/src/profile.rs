@@ -1,5 +1,7 @@
 //! The profile: the live entries of a user, what is damaged among them, and the epoch.
 
+use std::sync::Arc;
+
 use crate::codec::Damage;
 use crate::entry::Entry;
 use crate::id::Key;
@@ -8,11 +10,13 @@ use crate::time::UnixMillis;
 
 /// The live entries of a user, in the order of their keys.
 ///
-/// An absent user has none. It still has an epoch while an erase mark lives.
+/// An absent user has none. It still has an epoch while an erase mark lives. Cheap to clone: clones share the entries,
+/// which never change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
     epoch: Option<Epoch>,
-    entries: Vec<(Key, Entry)>,
+    /// Shared, so that a cache can hand out what it holds.
+    entries: Arc<Vec<(Key, Entry)>>,
     damaged: Vec<Damaged>,
 }
 
@@ -27,7 +31,7 @@ impl Profile {
         let mut entries: Vec<_> = entries.into_iter().filter(|(_, entry)| entry.is_live(now)).collect();
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         entries.dedup_by(|(a, _), (b, _)| a == b);
-        Self { epoch, entries, damaged }
+        Self { epoch, entries: Arc::new(entries), damaged }
     }
 
     /// The epoch of the live erase mark, if there is one: what a write that follows from this read carries.
@@ -67,7 +71,7 @@ impl IntoIterator for Profile {
     type IntoIter = std::vec::IntoIter<(Key, Entry)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        Arc::unwrap_or_clone(self.entries).into_iter()
     }
 }
 

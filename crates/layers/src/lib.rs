@@ -4,11 +4,14 @@
 //!
 //! | layer | feature |
 //! |---|---|
+//! | [`cache`]: what was read, kept in this process for a while | `cache` |
 //! | [`coalesce`]: concurrent calls that go together | `coalesce` |
 //! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
 //!
 //! Without its feature a layer is not there, and costs nothing.
 
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(feature = "coalesce")]
 pub mod coalesce;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
