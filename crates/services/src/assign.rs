@@ -2,12 +2,14 @@
 //!
 //! What is answered is what the store keeps, whoever wrote it. One read, and for a new user one insert.
 
+use std::time::Duration;
+
 use stickystore_core::{
     AsyncStore, AsyncStoreExt as _, Call, Change, Entry, EpochCheck, Error, ErrorKind, Expiry, Key, Keys,
-    Outcome, Profile, Read, Result, Store, StoreExt as _, Subject, Write,
+    Outcome, Profile, Read, Result, Store, StoreExt as _, Subject, Value, ValueHash, Write,
 };
 
-use crate::settings::Settings;
+use crate::settings::{Retired, Settings};
 
 mod value;
 
@@ -99,6 +101,8 @@ struct Assign<F> {
     key: Key,
     call: Call,
     expiry: Expiry,
+    retired: Retired,
+    replace_back_after: Duration,
     /// Asked at most once.
     value: Option<F>,
     /// The same on every attempt, so that one that was applied unnoticed is known again.
@@ -109,6 +113,8 @@ struct Assign<F> {
 enum State {
     Read,
     Insert(EpochCheck),
+    /// What stands there is retired: this.
+    Replace(Box<Entry>),
     Done(Result<Assigned>),
 }
 
@@ -127,6 +133,8 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
             key: Key::new(key)?,
             call,
             expiry: settings.expiry(call.now)?,
+            retired: settings.retired().clone(),
+            replace_back_after: settings.replace_back_after(),
             value: Some(value),
             entry: None,
             state: State::Read,
@@ -145,6 +153,18 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
                     Write::new(self.subject.clone(), epoch, changes.into_iter().collect())?,
                 ))
             }
+            State::Replace(stands) => {
+                let new = self.entry.clone().and_then(|new| self.replacing(&stands, new));
+                let Some(new) = new else {
+                    return Ok(Step::Done(Ok(Assigned { entry: *stands, how: How::Existing })));
+                };
+                let change = Change::Replace(self.key.clone(), stands.revision, new);
+                // What it replaces stands there, whatever was erased before.
+                Ok(Step::Write(
+                    self.call,
+                    Write::new(self.subject.clone(), EpochCheck::Ignore, vec![change])?,
+                ))
+            }
             State::Done(done) => Ok(Step::Done(done)),
         }
     }
@@ -160,14 +180,15 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
                 (None, Some(entry)) => {
                     let is_ours = self.entry.as_ref().is_some_and(|ours| ours.revision == entry.revision);
                     let how = if is_ours { How::New } else { How::Existing };
-                    State::Done(Ok(Assigned { entry: entry.clone(), how }))
+                    if !is_ours && self.retired.has_value(self.key.as_str(), &entry.value) {
+                        self.compute();
+                        State::Replace(Box::new(entry.clone()))
+                    } else {
+                        State::Done(Ok(Assigned { entry: entry.clone(), how }))
+                    }
                 }
                 (None, None) => {
-                    let (value, expiry) = (&mut self.value, self.expiry);
-                    self.entry = self
-                        .entry
-                        .take()
-                        .or_else(|| value.take().map(|value| Entry::new(value().into_value(), expiry)));
+                    self.compute();
                     State::Insert(EpochCheck::Is(profile.epoch()))
                 }
             },
@@ -176,13 +197,28 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
 
     fn was_written(&mut self, answers: Vec<Result<Outcome>>) {
         let answer = answers.into_iter().next();
+        let has_time = !self.call.remaining().is_zero();
         self.state = match (answer, self.entry.clone()) {
-            (Some(Ok(Outcome::Inserted)), Some(entry)) => State::Done(Ok(Assigned { entry, how: How::New })),
+            (Some(Ok(Outcome::Inserted | Outcome::Replaced)), Some(entry)) => {
+                State::Done(Ok(Assigned { entry, how: How::New }))
+            }
+            (Some(Ok(Outcome::Kept(winner))), _)
+                if has_time && self.retired.has_value(self.key.as_str(), &winner.value) =>
+            {
+                State::Read
+            }
+            // What was retired has gone meanwhile.
+            (Some(Ok(Outcome::Gone)), _) if has_time => State::Read,
+            (Some(Ok(Outcome::Gone)), _) => {
+                let context = "others kept writing to the entry until the deadline; assign again";
+                let error = Error::new(ErrorKind::Timeout, context);
+                State::Done(Err(error.with_effect(stickystore_core::Effect::NotApplied)))
+            }
             (Some(Ok(Outcome::Kept(winner))), _) => {
                 State::Done(Ok(Assigned { entry: winner, how: How::Existing }))
             }
             // Erased since it was read, or the mark has just ended: what is true now decides.
-            (Some(Ok(Outcome::Erased)), _) if !self.call.remaining().is_zero() => State::Read,
+            (Some(Ok(Outcome::Erased)), _) if has_time => State::Read,
             (Some(Ok(Outcome::Erased)), _) => {
                 let context = "the user is being erased; nothing was assigned by the deadline";
                 let error = Error::new(ErrorKind::Timeout, context);
@@ -199,5 +235,26 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
                 State::Done(Err(Error::new(ErrorKind::Unexpected, context)))
             }
         };
+    }
+
+    /// Asks for the value, once.
+    fn compute(&mut self) {
+        if self.entry.is_none() {
+            self.entry = self.value.take().map(|value| Entry::new(value().into_value(), self.expiry));
+        }
+    }
+
+    /// Our entry in the place of a retired one; nothing if it is the same, or if it would bring back what was replaced a
+    /// short while ago.
+    fn replacing(&mut self, stands: &Entry, new: Entry) -> Option<Entry> {
+        if stands.value == new.value {
+            return None;
+        }
+        let hash = |value: &Value| ValueHash::of(&value.as_string().unwrap_or(value.as_str().into()));
+        let (old, next) = (hash(&stands.value), hash(&new.value));
+        let was = stands.was.after_replacing(old, next, self.call.now, self.replace_back_after)?;
+        let new = new.with_was(was).with_unknown(stands.unknown.clone());
+        self.entry = Some(new.clone());
+        Some(new)
     }
 }

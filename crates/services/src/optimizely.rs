@@ -257,6 +257,6 @@ impl Lookup {
 
     fn answer(self, profile: stickystore_core::Profile, settings: &Settings) -> UserProfile {
         let seed = UnixMillis::get(self.call.now);
-        UserProfile::from_store(&self.read.subject, profile, settings.receipts(), seed)
+        UserProfile::from_store(&self.read.subject, profile, settings, seed)
     }
 }

@@ -82,7 +82,8 @@ impl<S: Store> UserStorageService<S> {
         Self { store, settings }
     }
 
-    /// The record of this user in this campaign, if there is one. An entry of another shape is none.
+    /// The record of this user in this campaign, if there is one. An entry of another shape is none, nor is one whose
+    /// variation is [retired](Settings::with_retired).
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if what stands there is damaged; else what the store answers. The SDKs' hooks cannot say
@@ -90,7 +91,7 @@ impl<S: Store> UserStorageService<S> {
     pub fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
         let get = Get::new(&self.settings, user_id, campaign_key)?;
         let profile = self.store.read_one(get.call, get.read.clone())?;
-        get.answer(profile)
+        get.answer(profile, &self.settings)
     }
 
     /// [`get`](Self::get) as the SDK's JSON; `null` if there is no record.
@@ -108,7 +109,7 @@ impl<S: Store> UserStorageService<S> {
     pub fn records(&self, user_id: &str) -> Result<Records> {
         let subject = self.settings.subject(user_id)?;
         let profile = self.store.load(self.settings.call(), &subject)?;
-        Ok(Records::from_store(&subject, profile))
+        Ok(Records::from_store(&subject, profile, &self.settings))
     }
 
     /// Sets a record: one of an SDK, or one that Rust code got from [`get`](Self::get) and changed. The report has one
@@ -174,7 +175,7 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
     pub async fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
         let get = Get::new(&self.settings, user_id, campaign_key)?;
         let profile = self.store.read_one(get.call, get.read.clone()).await?;
-        get.answer(profile)
+        get.answer(profile, &self.settings)
     }
 
     /// See [`UserStorageService::get_json`].
@@ -192,7 +193,7 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
     pub async fn records(&self, user_id: &str) -> Result<Records> {
         let subject = self.settings.subject(user_id)?;
         let profile = self.store.load(self.settings.call(), &subject).await?;
-        Ok(Records::from_store(&subject, profile))
+        Ok(Records::from_store(&subject, profile, &self.settings))
     }
 
     /// See [`UserStorageService::set`].
@@ -233,13 +234,15 @@ impl Get {
         Ok(Self { call: settings.call(), read, key })
     }
 
-    fn answer(self, profile: Profile) -> Result<Option<Record>> {
+    fn answer(self, profile: Profile, settings: &Settings) -> Result<Option<Record>> {
         if let Some(damaged) = profile.damaged().iter().find(|damaged| damaged.key == self.key) {
             return Err(Error::new(ErrorKind::Corrupt, format!("the stored entry {}", damaged.damage)));
         }
         let epoch = profile.epoch();
         let entry = profile.into_iter().find(|(key, _)| *key == self.key);
-        Ok(entry.and_then(|(key, entry)| Record::from_entry(&self.read.subject, key.as_str(), epoch, entry)))
+        let record =
+            entry.and_then(|(key, entry)| Record::from_entry(&self.read.subject, key.as_str(), epoch, entry));
+        Ok(record.filter(|record| !record.is_retired(settings)))
     }
 }
 

@@ -42,7 +42,7 @@ impl View {
         let (overlay, subject) = (self.overlay.of(Shape::Optimizely), self.settings.subject(user_id)?);
         let read = overlay.load(self.settings.call(), &subject)?;
         let seed = UnixMillis::get(self.begun);
-        let profile = UserProfile::from_store(&subject, read, self.settings.receipts(), seed);
+        let profile = UserProfile::from_store(&subject, read, &self.settings, seed);
         if self.settings.receipts() == Receipts::Off {
             self.overlay.state().user(user_id)?.handed.looked_up(&profile);
         }

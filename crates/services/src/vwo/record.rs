@@ -8,6 +8,7 @@ use stickystore_core::{Entry, Epoch, Profile, Result, Subject, Value};
 use super::content::{Content, Parsed, compact, invalid};
 use super::dialect::{Dialect, Field};
 use super::goals::Goals;
+use crate::settings::Settings;
 
 /// The variation of a user in a campaign, the goals that were reached, and metadata.
 ///
@@ -193,6 +194,11 @@ impl Record {
         self.read.as_ref().filter(|proof| proof.subject == *subject)
     }
 
+    /// Whether its variation is retired: then it is not handed out.
+    pub(super) fn is_retired(&self, settings: &Settings) -> bool {
+        settings.retired().has(&self.campaign_key, &self.content.variation_name)
+    }
+
     /// The epoch under which it was read that this user in this namespace has none.
     pub(super) fn absent_for(&self, subject: &Subject) -> Option<Option<Epoch>> {
         self.absent.as_ref().filter(|(of, _)| of == subject).map(|(_, epoch)| *epoch)
@@ -219,11 +225,12 @@ pub struct Records {
 }
 
 impl Records {
-    pub(super) fn from_store(subject: &Subject, profile: Profile) -> Self {
+    pub(super) fn from_store(subject: &Subject, profile: Profile, settings: &Settings) -> Self {
         let mut all = Self { records: Vec::new(), damaged: profile.damaged().len(), foreign: 0 };
         let epoch = profile.epoch();
         for (key, entry) in profile {
             match Record::from_entry(subject, key.as_str(), epoch, entry) {
+                Some(record) if record.is_retired(settings) => {}
                 Some(record) => all.records.push(record),
                 None => all.foreign += 1,
             }

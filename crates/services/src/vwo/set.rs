@@ -16,7 +16,7 @@ use super::content::Content;
 use super::merge::{Merged, Others, merge, since};
 use super::record::{Proof, Record};
 use crate::report::{SaveReport, Saved, Why};
-use crate::settings::{Settings, Unproven};
+use crate::settings::{Retired, Settings, Unproven};
 
 /// A set on its way.
 pub(crate) struct Set {
@@ -32,6 +32,7 @@ pub(crate) struct Set {
     /// Why something that stands there and differs stays.
     lost: Why,
     unproven: Unproven,
+    retired: Retired,
     /// Whether the record may be made: nothing was seen there, by the caller or by this set.
     may_insert: bool,
     state: State,
@@ -75,6 +76,7 @@ impl Set {
             given: record.content.clone(),
             lost: if proof.is_some() || absent.is_some() { Why::Raced } else { Why::Unproven },
             unproven: settings.unproven(),
+            retired: settings.retired().clone(),
             may_insert: proof.is_none(),
             state: State::Reading,
             subject: subject.clone(),
@@ -198,9 +200,10 @@ impl Set {
             return self.keep(Why::Unproven, Some(stands.value.clone()));
         };
         let merged = merge(&content, &self.given, Others::Stay);
+        let is_retired = content.variation_name != self.given.variation_name
+            && self.retired.has(campaign_key, &content.variation_name);
         let takes_new = merged.kept
-            && self.lost == Why::Unproven
-            && self.unproven == Unproven::TakeNew
+            && (is_retired || self.lost == Why::Unproven && self.unproven == Unproven::TakeNew)
             && erased != Some(true);
         match erased {
             Some(false) if takes_new => {
