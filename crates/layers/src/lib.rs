@@ -5,8 +5,11 @@
 //! | layer | feature |
 //! |---|---|
 //! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
+//! | [`write_behind`]: saves that do not wait for the store | `write-behind` |
 //!
 //! Without its feature a layer is not there, and costs nothing.
 
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;
+#[cfg(feature = "write-behind")]
+pub mod write_behind;
