@@ -7,6 +7,7 @@
 //! | [`cache`]: what was read, kept in this process for a while | `cache` |
 //! | [`coalesce`]: concurrent calls that go together | `coalesce` |
 //! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
+//! | [`write_behind`]: saves that do not wait for the store | `write-behind` |
 //!
 //! Without its feature a layer is not there, and costs nothing.
 
@@ -16,3 +17,5 @@ pub mod cache;
 pub mod coalesce;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;
+#[cfg(feature = "write-behind")]
+pub mod write_behind;
