@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     for (name, features) in FEATURE_SETS {
         let mut clippy = cargo(&["clippy", "--quiet"]);
-        step(&format!("lints, {name}"), clippy.args(features).args(["--", "--deny", "warnings"]))?;
+        step(&format!("lints, {name}"), clippy.args(*features).args(["--", "--deny", "warnings"]))?;
     }
     for layer in LAYERS {
         lint("stickystore-layers", layer, &["--all-targets"])?;
@@ -59,7 +59,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
 /// Lints a package with these features.
 fn lint(package: &str, features: &str, targets: &[&str]) -> Result<(), Stop> {
     let mut clippy = cargo(&["clippy", "--quiet", "--package", package, "--features", features]);
-    step(&format!("lints, {package} with `{features}`"), clippy.args(targets).args(["--", "--deny", "warnings"]))
+    step(
+        &format!("lints, {package} with `{features}`"),
+        clippy.args(targets).args(["--", "--deny", "warnings"]),
+    )
 }
 
 /// Licences, bans and sources always; advisories where their database can be reached.
