@@ -61,8 +61,9 @@ async fn page(
     let decided = session
         .decide(|view| {
             // In the place of `assign`, an SDK whose hooks are given a clone of the view.
-            let variation =
-                |key| Ok(view.assign(&user, key, || bucket(&user))?.text().unwrap_or_default().into_owned());
+            let variation = |key| -> stickystore::Result<String> {
+                Ok(view.assign(&user, key, || bucket(&user))?.text().unwrap_or_default().into_owned())
+            };
             stickystore::Result::Ok(format!("{} {}\n", variation("button")?, variation("title")?))
         })
         .await;
