@@ -18,9 +18,12 @@ pub mod judge;
 mod log;
 mod merge;
 mod naive;
+mod place;
 mod process;
 mod profiles;
 mod run;
+mod twice;
+mod wire;
 
 pub use backend::Backend;
 pub use command::command;

@@ -1,10 +1,6 @@
 //! The stores that can be tortured: what each needs, and what it claims to survive.
 
-use std::collections::BTreeMap;
-
-use super::dice::Dice;
-use super::log::Logged;
-use crate::server::{Folder, Missing};
+use super::faulty::Rates;
 
 /// A store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,66 +9,62 @@ pub enum Backend {
     Memory,
     /// In a file: one process, killed and opened again.
     Embedded,
+    /// Redis, with every write on disk before its answer.
+    Redis,
+    /// Memcached, which survives nothing and is not killed.
+    Memcached,
+    /// MongoDB, one node or three.
+    MongoDb,
+    /// Cassandra, one node or three.
+    Cassandra,
 }
 
-/// Where a run takes place.
-#[derive(Debug)]
-pub(super) enum Place {
-    Memory,
-    Embedded(Folder),
-}
+/// What goes wrong where no proxy is on the wire.
+const WIRELESS: Rates = Rates { failed: 20, delayed: 60, cut: 20, duplicated: 50 };
+
+/// What goes wrong besides where one is that does not know the protocol.
+const BESIDES: Rates = Rates { failed: 0, delayed: 0, cut: 0, duplicated: 50 };
 
 impl Backend {
     /// All of them, by name.
-    pub const ALL: [(&'static str, Self); 2] = [("memory", Self::Memory), ("embedded", Self::Embedded)];
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("memory", Self::Memory),
+        ("embedded", Self::Embedded),
+        ("redis", Self::Redis),
+        ("memcached", Self::Memcached),
+        ("mongodb", Self::MongoDb),
+        ("cassandra", Self::Cassandra),
+    ];
 
     /// The one of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, backend)| *backend)
     }
 
-    /// Whether its calls go over no wire that a proxy could disturb.
-    pub fn is_wireless(self) -> bool {
-        matches!(self, Self::Memory | Self::Embedded)
+    /// How many processes there are.
+    pub(super) fn processes(self) -> u64 {
+        if matches!(self, Self::Memory | Self::Embedded) { 1 } else { 3 }
     }
 
     /// Whether it claims to survive that the process that uses it is killed.
-    pub fn survives_kills(self) -> bool {
+    pub(super) fn survives_kills(self) -> bool {
         self != Self::Memory
     }
-}
 
-impl Place {
-    pub(super) fn start(backend: Backend) -> Result<Self, Missing> {
-        Ok(match backend {
-            Backend::Memory => Self::Memory,
-            Backend::Embedded => Self::Embedded(Folder::new("torture-embedded")),
-        })
+    /// Whether it can have so many nodes.
+    pub(super) fn has_nodes(self, nodes: u8) -> bool {
+        nodes == 1 || nodes == 3 && matches!(self, Self::MongoDb | Self::Cassandra)
     }
 
-    /// How many processes there are.
-    pub(super) fn processes(&self) -> u64 {
+    /// What goes wrong in a process of its own, besides what goes wrong on the wire.
+    pub(super) fn rates(self, nodes: u8) -> Rates {
         match self {
-            Self::Memory | Self::Embedded(_) => 1,
+            Self::Memory | Self::Embedded => WIRELESS,
+            // Its proxy knows what a write is, and sends it twice.
+            Self::Redis => Rates::default(),
+            // A driver that hears of three nodes goes to them itself, past any proxy.
+            Self::Memcached | Self::MongoDb | Self::Cassandra if nodes > 1 => WIRELESS,
+            Self::Memcached | Self::MongoDb | Self::Cassandra => BESIDES,
         }
-    }
-
-    /// Where this process finds the store.
-    pub(super) fn url(&self, _process: u64) -> String {
-        match self {
-            Self::Memory => "memory:".to_owned(),
-            Self::Embedded(folder) => format!("embedded:{}", folder.path().join("store").display()),
-        }
-    }
-
-    /// Disturbs wires and servers, if it is time; unless it is over.
-    pub(super) fn disturb(&mut self, _is_over: bool, _dice: &mut Dice) {}
-
-    /// Ends all disturbances.
-    pub(super) fn calm(&mut self) {}
-
-    /// The faults that hit a call in flight of the process that logged it.
-    pub(super) fn faults(&self, _logs: &[Logged]) -> BTreeMap<String, u64> {
-        BTreeMap::new()
     }
 }

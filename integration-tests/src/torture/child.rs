@@ -52,8 +52,8 @@ pub(crate) struct Order {
     pub(crate) to: u64,
     /// Where it logs.
     pub(crate) log: PathBuf,
-    /// Whether the store has no wire, so that its calls are to fail by themselves.
-    pub(crate) is_wireless: bool,
+    /// What goes wrong in the process itself.
+    pub(crate) rates: Rates,
 }
 
 /// Does what the argument orders.
@@ -80,11 +80,7 @@ async fn run(order: &Order, is_stopped: &Arc<AtomicBool>) {
     let opened = stickystore::open_async(&format!("{}{sign}namespace=torture", order.url)).await.unwrap();
     let log = Arc::new(Log::create(&order.log, order.ahead));
     let hits = Arc::clone(&log);
-    let rates = if order.is_wireless {
-        Rates { failed: 20, delayed: 60, cut: 20, duplicated: 50 }
-    } else {
-        Rates { duplicated: 30, ..Rates::default() }
-    };
+    let rates = order.rates;
     let seed = order.seed ^ (order.process << 32) ^ (order.life << 48);
     let hit = Arc::new(move |name: &str| hits.fault(name));
     let faulty = Arc::new(Faulty::new(Arc::clone(opened.store()), rates, seed, hit));

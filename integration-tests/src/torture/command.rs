@@ -10,7 +10,8 @@ use super::run::{Plan, Until, run};
 use crate::server::Missing;
 
 /// How it is called.
-const USAGE: &str = "usage: torture [--backend <name>] [--seconds <n> | --acts <n>] [--seed <n>] [--json]";
+const USAGE: &str =
+    "usage: torture [--backend <name>] [--nodes <n>] [--seconds <n> | --acts <n>] [--seed <n>] [--json]";
 
 /// How long a run takes unless it is told.
 const SECONDS: u64 = 60;
@@ -57,7 +58,7 @@ pub fn command() -> ExitCode {
 fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
     let seed = super::clock::now() % 1_000_000;
     let mut plan =
-        Plan { backend: Backend::Embedded, seed, until: Until::Time(Duration::from_secs(SECONDS)) };
+        Plan { backend: Backend::Redis, nodes: 1, seed, until: Until::Time(Duration::from_secs(SECONDS)) };
     let mut is_json = false;
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -75,9 +76,16 @@ fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
             "--seconds" => plan.until = Until::Time(Duration::from_secs(number(value()?)?)),
             "--acts" => plan.until = Until::Acts(number(value()?)?),
             "--seed" => plan.seed = number(value()?)?,
+            "--nodes" => {
+                let nodes = number(value()?)?;
+                plan.nodes = u8::try_from(nodes).map_err(|_| format!("{nodes} are too many nodes"))?;
+            }
             "--json" => is_json = true,
             _ => return Err(format!("no option {argument:?}")),
         }
+    }
+    if !plan.backend.has_nodes(plan.nodes) {
+        return Err("--nodes is 1, or 3 for mongodb and cassandra".to_owned());
     }
     Ok((plan, is_json))
 }

@@ -27,9 +27,4 @@ impl Dice {
     pub(crate) fn happens(&mut self, in_a_thousand: u64) -> bool {
         self.below(1_000) < in_a_thousand
     }
-
-    /// One of these.
-    pub(crate) fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
-    }
 }

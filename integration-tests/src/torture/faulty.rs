@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use stickystore_core::{
     AsyncScan, AsyncStore, Call, Effect, Erase, Error, ErrorKind, Finding, Outcome, Profile, Read, Result,
     StoreInfo, Write,
@@ -21,7 +22,7 @@ const LATE: u64 = 150;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What goes wrong, in a thousand calls each.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Rates {
     /// A call fails and was not applied.
     pub(crate) failed: u64,

@@ -210,9 +210,11 @@ impl Logged {
         logged
     }
 
-    /// Whether it had a call in flight at some time of this.
+    /// Whether it had a call of stickystore in flight at some time of this.
     pub(crate) fn is_in_flight(&self, begin: Moment, end: Moment) -> bool {
         let ended = |answer: &Option<(Moment, Answer)>| answer.as_ref().map_or(Moment::MAX, |(at, _)| *at);
-        self.calls.iter().any(|(at, _, answer)| *at <= end && ended(answer) >= begin)
+        self.calls
+            .iter()
+            .any(|(at, call, answer)| call.side == Side::Ours && *at <= end && ended(answer) >= begin)
     }
 }

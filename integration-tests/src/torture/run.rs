@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::backend::{Backend, Place};
+use super::backend::Backend;
 use super::child::Order;
 use super::clock;
 use super::dice::Dice;
 use super::log::{Logged, Side};
 use super::merge::{Tally, tally};
+use super::place::Place;
 use super::process::{Process, State};
 use crate::server::{Folder, Missing};
 
@@ -29,6 +30,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(300);
 pub struct Plan {
     /// The store.
     pub backend: Backend,
+    /// How many nodes its server has: one, or three where that can be.
+    pub nodes: u8,
     /// What to begin random numbers with.
     pub seed: u64,
     /// How long the callers go on.
@@ -69,14 +72,14 @@ const FAULTS: u64 = 200;
 /// # Panics
 /// If a process ends too soon, or never.
 pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
-    let mut place = Place::start(plan.backend)?;
+    let mut place = Place::start(plan.backend, plan.nodes, plan.seed)?;
     let folder = Folder::new("torture");
     let mut dice = Dice::new(plan.seed, 1_000);
     let (beginning, began) = (clock::beginning(), Instant::now());
     let mut logs = Vec::new();
     let mut ordered = |order: Order| {
         let log = folder.path().join(format!("{}-{}", order.process, order.life));
-        logs.push(log.clone());
+        logs.push((order.process, log.clone()));
         Process::start(program, Order { log, ..order })
     };
     let order = |process: u64| Order {
@@ -90,9 +93,9 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         from: 0,
         to: if let Until::Acts(acts) = plan.until { acts } else { u64::MAX },
         log: folder.path().to_owned(),
-        is_wireless: plan.backend.is_wireless(),
+        rates: plan.backend.rates(plan.nodes),
     };
-    let mut processes: Vec<_> = (0..place.processes()).map(order).map(&mut ordered).collect();
+    let mut processes: Vec<_> = (0..plan.backend.processes()).map(order).map(&mut ordered).collect();
     let mut kill_at: Vec<u64> = processes.iter().map(|process| LIFE + 100 * process.order.process).collect();
     loop {
         processes.iter_mut().for_each(Process::listen);
@@ -113,12 +116,18 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
                 processes.insert(at, ordered(next));
             }
         }
-        place.disturb(is_over, &mut dice);
+        if !is_over {
+            place.disturb(&mut dice);
+        }
         std::thread::sleep(LOOKS);
     }
     drop(processes);
-    let logs: Vec<_> = logs.iter().map(|log| Logged::read(log)).collect();
-    let mut faults = place.faults(&logs);
+    let mut by_process = BTreeMap::<u64, Vec<Logged>>::new();
+    for (process, log) in &logs {
+        by_process.entry(*process).or_default().push(Logged::read(log));
+    }
+    let mut faults = place.faults(&by_process);
+    let logs: Vec<_> = by_process.into_values().flatten().collect();
     for log in &logs {
         for (name, count) in &log.faults {
             *faults.entry(name.clone()).or_default() += count;
