@@ -166,10 +166,10 @@ impl Caller {
 
     /// The time between a lookup and its save.
     async fn think(&mut self) {
-        if self.dice.happens(700) {
-            tokio::time::sleep(Duration::from_micros(self.dice.below(4_000))).await;
-        } else {
-            tokio::task::yield_now().await;
+        match self.dice.below(100) {
+            0..5 => tokio::time::sleep(Duration::from_millis(self.dice.below(100))).await,
+            5..75 => tokio::time::sleep(Duration::from_micros(self.dice.below(4_000))).await,
+            _ => tokio::task::yield_now().await,
         }
     }
 

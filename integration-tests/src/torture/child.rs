@@ -17,6 +17,7 @@ use super::clock::Apart;
 use super::faulty::{Faulty, Rates};
 use super::log::{Log, Side};
 use super::naive::Whole;
+use super::plants::Plant;
 
 /// How many callers a process has for stickystore, and how many for the naive store.
 const CALLERS: u64 = 8;
@@ -52,6 +53,8 @@ pub(crate) struct Order {
     pub(crate) to: u64,
     /// Where it logs.
     pub(crate) log: PathBuf,
+    /// The bug that is planted, by name.
+    pub(crate) plant: Option<String>,
     /// What goes wrong in the process itself.
     pub(crate) rates: Rates,
 }
@@ -122,11 +125,14 @@ fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) 
         .with_clock(Apart { beginning: order.beginning, ahead: order.ahead })
         .with_deadline(DEADLINE)
         .with_replace_back_after(REPLACE_BACK_AFTER);
+    let plant = order.plant.as_deref().map(|name| Plant::named(name).unwrap());
     let store: Arc<dyn AsyncStore> = Arc::clone(store) as _;
+    let store = plant.map_or(Arc::clone(&store), |plant| plant.in_store(store));
     let stores = |settings: Settings, ttl: Option<Duration>| {
+        let planted = plant.and_then(|plant| plant.in_profiles(&store, &settings));
         let sticky = AsyncSticky::new(Arc::clone(&store), settings);
         Stores {
-            profiles: Arc::new(sticky.optimizely()),
+            profiles: planted.unwrap_or_else(|| Arc::new(sticky.optimizely())),
             tracking: Arc::new(sticky.optimizely().tracking_only()),
             ttl: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap()),
             sticky,

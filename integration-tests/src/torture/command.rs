@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::backend::Backend;
 use super::child::child;
+use super::plants::PLANTS;
 use super::process::CHILD;
 use super::run::{Plan, Until, run};
 use crate::server::Missing;
 
 /// How it is called.
-const USAGE: &str =
-    "usage: torture [--backend <name>] [--nodes <n>] [--seconds <n> | --acts <n>] [--seed <n>] [--json]";
+const USAGE: &str = "usage: torture [--backend <name>] [--nodes <n>] [--seconds <n> | --acts <n>] [--seed <n>] [--plant <name>] [--json]";
 
 /// How long a run takes unless it is told.
 const SECONDS: u64 = 60;
@@ -57,8 +57,13 @@ pub fn command() -> ExitCode {
 
 fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
     let seed = super::clock::now() % 1_000_000;
-    let mut plan =
-        Plan { backend: Backend::Redis, nodes: 1, seed, until: Until::Time(Duration::from_secs(SECONDS)) };
+    let mut plan = Plan {
+        backend: Backend::Redis,
+        nodes: 1,
+        seed,
+        until: Until::Time(Duration::from_secs(SECONDS)),
+        plant: None,
+    };
     let mut is_json = false;
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
@@ -79,6 +84,13 @@ fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
             "--nodes" => {
                 let nodes = number(value()?)?;
                 plan.nodes = u8::try_from(nodes).map_err(|_| format!("{nodes} are too many nodes"))?;
+            }
+            "--plant" => {
+                let name = value()?;
+                plan.plant = PLANTS.into_iter().find(|known| known == name);
+                if plan.plant.is_none() {
+                    return Err(format!("no plant {name:?}; there are {}", PLANTS.join(", ")));
+                }
             }
             "--json" => is_json = true,
             _ => return Err(format!("no option {argument:?}")),

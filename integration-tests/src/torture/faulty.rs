@@ -97,8 +97,12 @@ impl Faulty {
         }
     }
 
-    fn duplicate(&self, call: Call, writes: &[Write]) {
-        if !self.happens(self.rates.duplicated) {
+    fn duplicate(&self, call: Call, writes: &[Write], answers: &[Vec<Result<Outcome>>]) {
+        // What was never sent is not there twice.
+        let was_sent = |answer: &Result<Outcome>| {
+            answer.as_ref().map_or_else(|error| error.effect() == Effect::Unknown, |_| true)
+        };
+        if !answers.iter().flatten().all(was_sent) || !self.happens(self.rates.duplicated) {
             return;
         }
         let (store, writes, hit) = (Arc::clone(&self.store), writes.to_vec(), Arc::clone(&self.hit));
@@ -142,7 +146,7 @@ impl AsyncStore for Faulty {
             return all(&error);
         }
         let answers = self.store.write(call, writes).await;
-        self.duplicate(call, writes);
+        self.duplicate(call, writes, &answers);
         match self.after().await {
             Ok(()) => answers,
             Err(error) => all(&error),
