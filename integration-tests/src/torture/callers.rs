@@ -29,6 +29,10 @@ const USERS: u64 = 4;
 /// After how many acts of a process its datafile changes.
 const ROLLOUT: u64 = 60;
 
+/// How many versions the callers are behind that have not heard of the new datafile yet: so many that none of its variations
+/// is known to both.
+const BEHIND: u64 = 6;
+
 /// How often in a thousand a caller does not wait for an answer.
 const IMPATIENT: u64 = 40;
 
@@ -70,6 +74,7 @@ pub(crate) struct Stores {
 pub(crate) struct Caller {
     place: Arc<Place>,
     side: Side,
+    is_behind: bool,
     name: String,
     dice: Dice,
     written: u64,
@@ -79,7 +84,14 @@ impl Caller {
     /// The one of this number, who calls stickystore or the naive store.
     pub(crate) fn new(place: Arc<Place>, side: Side, number: u64, seed: u64) -> Self {
         let name = format!("{}.{number}", place.process);
-        Self { place, side, name, dice: Dice::new(seed, number), written: 0 }
+        Self {
+            place,
+            side,
+            is_behind: number.is_multiple_of(3),
+            name,
+            dice: Dice::new(seed, number),
+            written: 0,
+        }
     }
 
     /// Serves one request.
@@ -119,7 +131,8 @@ impl Caller {
     }
 
     fn datafile(&self) -> Datafile {
-        Datafile { version: self.place.rollout + self.place.acts.load(Ordering::Relaxed) / ROLLOUT }
+        let version = self.place.rollout + self.place.acts.load(Ordering::Relaxed) / ROLLOUT;
+        Datafile { version: if self.is_behind { version } else { version + BEHIND } }
     }
 
     /// What it decides for these keys, each with what it holds there: what is newly bucketed, as what is sent.
@@ -167,8 +180,8 @@ impl Caller {
     /// The time between a lookup and its save.
     async fn think(&mut self) {
         match self.dice.below(100) {
-            0..5 => tokio::time::sleep(Duration::from_millis(self.dice.below(100))).await,
-            5..75 => tokio::time::sleep(Duration::from_micros(self.dice.below(4_000))).await,
+            0..8 => tokio::time::sleep(Duration::from_millis(self.dice.below(100))).await,
+            8..75 => tokio::time::sleep(Duration::from_micros(self.dice.below(4_000))).await,
             _ => tokio::task::yield_now().await,
         }
     }
