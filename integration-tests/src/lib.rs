@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod racing;
 pub mod resp;
 pub mod server;
+pub mod torture;
 pub mod waiting;
 
 /// The README, whose examples run as tests of this item.

@@ -44,6 +44,7 @@ pub struct Proxy {
 struct Counts {
     connections: AtomicUsize,
     bytes_up: AtomicUsize,
+    disturbed: AtomicUsize,
 }
 
 impl Proxy {
@@ -95,6 +96,11 @@ impl Proxy {
     pub fn bytes_up(&self) -> usize {
         self.counts.bytes_up.load(Ordering::SeqCst)
     }
+
+    /// How often bytes that came met another rule than to pass.
+    pub fn disturbed(&self) -> usize {
+        self.counts.disturbed.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Proxy {
@@ -119,8 +125,8 @@ async fn connect(
         let (from_server, to_server) = server.split();
         let none = AtomicUsize::new(0);
         tokio::select! {
-            end = carry(from_client, to_server, up, &counts.bytes_up) => end,
-            end = carry(from_server, to_client, down, &none) => end,
+            end = carry(from_client, to_server, up, &counts.bytes_up, &counts.disturbed) => end,
+            end = carry(from_server, to_client, down, &none, &counts.disturbed) => end,
         }
     };
     if matches!(end, Ok(End::Reset)) {
@@ -138,6 +144,7 @@ async fn carry(
     mut to: impl AsyncWrite + Unpin,
     mut rule: watch::Receiver<Rule>,
     count: &AtomicUsize,
+    disturbed: &AtomicUsize,
 ) -> io::Result<End> {
     let mut buffer = vec![0; 64 << 10];
     // How many bytes went since the rule was made.
@@ -151,6 +158,9 @@ async fn carry(
         let bytes = &buffer[..read];
         if rule.has_changed().unwrap_or(false) {
             gone = 0;
+        }
+        if *rule.borrow() != Rule::Pass {
+            disturbed.fetch_add(1, Ordering::SeqCst);
         }
         let held = rule.wait_for(|rule| *rule != Rule::Hold).await.map(|rule| *rule);
         let Ok(now) = held else { return Ok(End::Closed) };
