@@ -61,8 +61,11 @@ pub struct Coalesced<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// So many calls or batches may be in flight, reads and writes each, before others wait for them; at least 1.
+    /// So many calls or batches of reads may be in flight before others wait for them; at least 1.
     pub in_flight: usize,
+    /// So many of writes and erases; at least 1. [`Bounds::UNLIMITED`] where the store sends each user's write by itself in
+    /// any case: then none waits but for its own user's, which keeps their order.
+    pub writes_in_flight: usize,
     /// The most users in a batch of several callers; a call with more goes by itself. At least 1.
     pub users: usize,
     /// The most bytes of entries in a batch of writes of several callers; a call with more goes by itself.
@@ -70,10 +73,20 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// These bounds with so many in flight.
+    /// As many as there are.
+    pub const UNLIMITED: usize = usize::MAX;
+
+    /// These bounds with so many in flight, of reads and of writes.
     #[must_use]
     pub const fn with_in_flight(self, in_flight: usize) -> Self {
-        Self { in_flight: if in_flight == 0 { 1 } else { in_flight }, ..self }
+        let in_flight = if in_flight == 0 { 1 } else { in_flight };
+        Self { in_flight, writes_in_flight: in_flight, ..self }
+    }
+
+    /// These bounds with so many writes in flight.
+    #[must_use]
+    pub const fn with_writes_in_flight(self, in_flight: usize) -> Self {
+        Self { writes_in_flight: if in_flight == 0 { 1 } else { in_flight }, ..self }
     }
 
     /// These bounds with so many users in a batch.
@@ -90,9 +103,9 @@ impl Bounds {
 }
 
 impl Default for Bounds {
-    /// 4 in flight, 64 users, 64 KiB.
+    /// 2 in flight, 64 users, 64 KiB.
     fn default() -> Self {
-        Self { in_flight: 4, users: 64, bytes: 64 << 10 }
+        Self { in_flight: 2, writes_in_flight: 2, users: 64, bytes: 64 << 10 }
     }
 }
 
@@ -106,7 +119,8 @@ impl<S: AsyncStore> Coalesced<S> {
     pub fn with(store: S, bounds: Bounds) -> Self {
         let store = Arc::new(store);
         let reads = Line::new(Arc::clone(&store), bounds);
-        let changes = Line::new(Arc::clone(&store), bounds);
+        let of_writes = Bounds { in_flight: bounds.writes_in_flight, ..bounds };
+        let changes = Line::new(Arc::clone(&store), of_writes);
         Self { store, reads, changes }
     }
 }

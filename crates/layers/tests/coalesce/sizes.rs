@@ -69,3 +69,15 @@ async fn a_slow_user_does_not_hold_up_the_others() {
         other.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn writes_without_a_limit_wait_only_for_their_own_user() {
+    let (store, scripted) =
+        within(Bounds::default().with_in_flight(1).with_writes_in_flight(Bounds::UNLIMITED));
+    let _puts = [("ann", "1"), ("bob", "2"), ("ann", "3"), ("cid", "4")]
+        .map(|(user, value)| put(&store, user, value));
+    let _loads = ["ann", "bob"].map(|user| load(&store, user));
+    assert_eq!(scripted.seen().await, ["write ann", "write bob", "write cid", "read ann"]);
+    scripted.answer(0).await;
+    assert_eq!(scripted.seen().await[4..], ["write ann"]);
+}

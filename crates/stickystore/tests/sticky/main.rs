@@ -3,5 +3,7 @@
 
 mod assign;
 mod bench;
+#[cfg(feature = "coalesce")]
+mod coalescing;
 mod opening;
 mod overriding;
