@@ -9,6 +9,8 @@ mod export;
 mod registry;
 mod sticky;
 mod value;
+#[cfg(feature = "write-behind")]
+pub mod write_behind;
 
 pub use assign::{Assigned, How};
 pub use async_sticky::AsyncSticky;
@@ -31,7 +33,7 @@ pub use stickystore_cassandra as cassandra;
 #[cfg(feature = "embedded")]
 pub use stickystore_embedded as embedded;
 /// The layers around stores.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
+#[cfg(any(feature = "tracing", feature = "metrics", feature = "write-behind"))]
 pub use stickystore_layers as layers;
 /// The store on Memcached servers.
 #[cfg(feature = "memcached")]

@@ -296,7 +296,7 @@ impl Life {
 
     fn nothing_came_back(&self) {
         for (subject, tried) in &self.erased {
-            let before: HashSet<_> = self.tried[..*tried].iter().filter_map(|name| name.writes).collect();
+            let before: HashSet<_> = self.tried.iter().take(*tried).filter_map(|name| name.writes).collect();
             let profile = self.store.profile(subject.user.as_str());
             for (key, entry) in profile.entries() {
                 assert!(!before.contains(&entry.revision), "{key} of an erased user came back");

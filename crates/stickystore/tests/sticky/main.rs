@@ -5,3 +5,5 @@ mod assign;
 mod bench;
 mod opening;
 mod overriding;
+#[cfg(feature = "write-behind")]
+mod write_behind;
