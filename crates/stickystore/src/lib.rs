@@ -7,6 +7,8 @@ mod erasure;
 mod export;
 mod registry;
 mod sticky;
+#[cfg(feature = "write-behind")]
+pub mod write_behind;
 
 pub use async_sticky::AsyncSticky;
 pub use erasure::Erasure;
@@ -28,7 +30,7 @@ pub use stickystore_cassandra as cassandra;
 #[cfg(feature = "embedded")]
 pub use stickystore_embedded as embedded;
 /// The layers around stores.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
+#[cfg(any(feature = "tracing", feature = "metrics", feature = "write-behind"))]
 pub use stickystore_layers as layers;
 /// The store on Memcached servers.
 #[cfg(feature = "memcached")]

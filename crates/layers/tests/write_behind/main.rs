@@ -8,6 +8,7 @@ mod erasing;
 mod failing;
 mod full;
 mod journal;
+mod model;
 mod planted;
 mod queueing;
 mod reading;

@@ -1,6 +1,7 @@
 //! A memory store in which faults are planted, and short words for the model.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,14 @@ pub(crate) enum Fault {
     Half,
 }
 
+/// A change that reached memory, and what came of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    pub(crate) subject: Subject,
+    pub(crate) change: Change,
+    pub(crate) outcome: Outcome,
+}
+
 /// A memory store in which faults can be planted. Clones share everything.
 #[derive(Debug, Clone)]
 pub(crate) struct Planted {
@@ -39,6 +48,10 @@ pub(crate) struct Planted {
     faults: Arc<Mutex<VecDeque<Fault>>>,
     /// Every write call, as it was sent.
     sent: Arc<Mutex<Vec<Vec<Write>>>>,
+    /// What memory said of each change, whatever was then answered.
+    judged: Arc<Mutex<Vec<Judged>>>,
+    /// Calls that are under way.
+    under_way: Arc<AtomicUsize>,
     open: watch::Sender<bool>,
 }
 
@@ -48,12 +61,41 @@ impl Planted {
     }
 
     pub(crate) fn with_info(info: StoreInfo) -> Self {
-        let (faults, sent) = Default::default();
-        Self { memory: MemoryStore::new(), info, faults, sent, open: watch::Sender::new(true) }
+        let (faults, sent, judged, under_way) = Default::default();
+        let open = watch::Sender::new(true);
+        Self { memory: MemoryStore::new(), info, faults, sent, judged, under_way, open }
     }
 
     pub(crate) fn plant(&self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.lock().unwrap().extend(faults);
+    }
+
+    /// From now on nothing fails that was not planted since.
+    pub(crate) fn mend(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
+    pub(crate) fn judged(&self) -> Vec<Judged> {
+        self.judged.lock().unwrap().clone()
+    }
+
+    /// Waits until no write call is under way.
+    pub(crate) async fn quiet(&self) {
+        while self.under_way.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn apply(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
+        let answers = stickystore_core::Store::write(&self.memory, call, writes);
+        let mut judged = self.judged.lock().unwrap();
+        for (write, answers) in writes.iter().zip(&answers) {
+            for (change, answer) in write.changes().iter().zip(answers) {
+                let (subject, change) = (write.subject().clone(), change.clone());
+                judged.extend(answer.clone().ok().map(|outcome| Judged { subject, change, outcome }));
+            }
+        }
+        answers
     }
 
     /// From now on write calls wait before they do anything.
@@ -106,13 +148,15 @@ impl AsyncStore for Planted {
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         self.sent.lock().unwrap().push(writes.to_vec());
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        let _done = Done(&self.under_way);
         let mut open = self.open.subscribe();
         let is_open = tokio::time::timeout_at(call.deadline.into(), open.wait_for(|open| *open));
         if is_open.await.is_err() {
             return all(writes, &Error::new(ErrorKind::Timeout, "held"));
         }
         let fault = self.faults.lock().unwrap().pop_front();
-        let apply = |writes: &[Write]| stickystore_core::Store::write(&self.memory, call, writes);
+        let apply = |writes: &[Write]| self.apply(call, writes);
         match fault {
             None => apply(writes),
             Some(Fault::Refused(kind)) => {
@@ -155,6 +199,15 @@ impl AsyncStore for Planted {
 
     fn scan(&self) -> Option<&dyn AsyncScan> {
         None
+    }
+}
+
+/// Counts a call off, also one that is dropped.
+struct Done<'a>(&'a AtomicUsize);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -7,3 +7,5 @@ mod bench;
 mod coalescing;
 mod opening;
 mod overriding;
+#[cfg(feature = "write-behind")]
+mod write_behind;
