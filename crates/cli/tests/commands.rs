@@ -337,7 +337,9 @@ fn the_schema_of_a_cluster_is_printed_for_the_replication_that_is_asked_for_and_
         printed.contains("'eu': 3") && printed.contains("CREATE TABLE IF NOT EXISTS \"shop\".\"kept\""),
         "{printed}"
     );
-    assert_eq!(stickystore(&["schema", "--store", store]).status.code(), Some(2));
+    let unsaid = stickystore(&["schema", "--store", store]);
+    assert_eq!(unsaid.status.code(), Some(2));
+    assert!(text(&unsaid.stderr).contains("--replication 3"), "{}", text(&unsaid.stderr));
     let elsewhere = stickystore(&["schema", "--store", "memory:", "--replication", "3"]);
     assert!(text(&elsewhere.stderr).contains("cassandra://"), "{}", text(&elsewhere.stderr));
 }

@@ -192,8 +192,8 @@ fn index(indexes: Option<&[Bson]>) -> Option<Finding> {
         None => "the collection is not there, or this user may not list its indexes",
     };
     let mend = format!(
-        "users whose entries have all expired stay for ever: make the index {INDEX} by MongodbStore::apply_schema, or with \
-         the line of MongodbStore::schema"
+        "users whose entries have all expired stay for ever: make the index {INDEX} by `stickystore schema --apply` or \
+         MongodbStore::apply_schema, or by hand with the line that they print"
     );
     (!has).then(|| Finding::new("no-ttl-index", Severity::Note, evidence, mend))
 }

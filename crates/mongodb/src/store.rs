@@ -96,7 +96,7 @@ impl MongodbStore {
         applied
     }
 
-    /// What [`apply_schema`](Self::apply_schema) makes, as a line for `mongosh` in the store's database.
+    /// What [`apply_schema`](Self::apply_schema) makes, as a line for `mongosh`.
     pub fn schema(config: &Config) -> String {
         schema::line(config)
     }
