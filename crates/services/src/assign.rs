@@ -66,7 +66,7 @@ pub fn assign<V: IntoValue>(
 ) -> Result<Assigned> {
     let mut assign = Assign::new(settings, user, key, value)?;
     loop {
-        match assign.next()? {
+        match assign.next_step()? {
             Step::Read(call, read) => assign.was_read(store.read_one(call, read)),
             Step::Write(call, write) => assign.was_written(store.write_one(call, write)),
             Step::Done(assigned) => return assigned,
@@ -87,7 +87,7 @@ pub async fn assign_async<V: IntoValue>(
 ) -> Result<Assigned> {
     let mut assign = Assign::new(settings, user, key, value)?;
     loop {
-        match assign.next()? {
+        match assign.next_step()? {
             Step::Read(call, read) => assign.was_read(store.read_one(call, read).await),
             Step::Write(call, write) => assign.was_written(store.write_one(call, write).await),
             Step::Done(assigned) => return assigned,
@@ -95,8 +95,12 @@ pub async fn assign_async<V: IntoValue>(
     }
 }
 
-/// One `assign` under way. No I/O.
-struct Assign<F> {
+/// One [`assign`](fn@assign) under way, without its I/O: for who does the steps in a way of their own, as from a queue.
+///
+/// [`next_step`](Self::next_step) says what is wanted of the store; [`was_read`](Self::was_read) and
+/// [`was_written`](Self::was_written) take its answer.
+#[derive(Debug)]
+pub struct Assign<F> {
     subject: Subject,
     key: Key,
     call: Call,
@@ -110,6 +114,7 @@ struct Assign<F> {
     state: State,
 }
 
+#[derive(Debug)]
 enum State {
     Read,
     Insert(EpochCheck),
@@ -118,15 +123,24 @@ enum State {
     Done(Result<Assigned>),
 }
 
-/// What it needs next.
-enum Step {
+/// What an [`Assign`] needs next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Step {
+    /// This read.
     Read(Call, Read),
+    /// This write, of one change.
     Write(Call, Write),
+    /// Nothing: it has come to this.
     Done(Result<Assigned>),
 }
 
 impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
-    fn new(settings: &Settings, user: &str, key: &str, value: F) -> Result<Self> {
+    /// It begins with a read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if the user or the key is no identifier, or the time to live leads too far.
+    pub fn new(settings: &Settings, user: &str, key: &str, value: F) -> Result<Self> {
         let call = settings.call();
         Ok(Self {
             subject: settings.subject(user)?,
@@ -141,7 +155,11 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
         })
     }
 
-    fn next(&mut self) -> Result<Step> {
+    /// What it needs now.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn next_step(&mut self) -> Result<Step> {
         match std::mem::replace(&mut self.state, State::Read) {
             State::Read => {
                 Ok(Step::Read(self.call, Read::some(self.subject.clone(), Keys::only([self.key.clone()])?)))
@@ -169,7 +187,8 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
         }
     }
 
-    fn was_read(&mut self, profile: Result<Profile>) {
+    /// Takes the answer to its read.
+    pub fn was_read(&mut self, profile: Result<Profile>) {
         self.state = match profile {
             Err(error) => State::Done(Err(error)),
             Ok(profile) => match (profile.damaged().first(), profile.get(self.key.as_str())) {
@@ -195,7 +214,8 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
         };
     }
 
-    fn was_written(&mut self, answers: Vec<Result<Outcome>>) {
+    /// Takes the answer to its write.
+    pub fn was_written(&mut self, answers: Vec<Result<Outcome>>) {
         let answer = answers.into_iter().next();
         let has_time = !self.call.remaining().is_zero();
         self.state = match (answer, self.entry.clone()) {

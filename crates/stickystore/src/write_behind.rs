@@ -14,10 +14,9 @@ pub use stickystore_layers::write_behind::{
     Builder, DamagedRecord, Depth, Journal, Queued, Report, Unwritten, WhenFull, Why, WriteBehind,
 };
 use stickystore_services::Settings;
+use stickystore_services::assign::{Assign, IntoValue, Step};
 
-use crate::assign::{Assign, Step};
 use crate::async_sticky::AsyncSticky;
-use crate::value::IntoValue;
 
 /// How long a journal may take to be read at the start: nobody is served yet.
 const START: Duration = Duration::from_secs(30);
@@ -106,7 +105,7 @@ impl Behind {
     ) -> Result<Given> {
         let mut assign = Assign::new(self.sticky.settings(), user, key, value)?;
         loop {
-            match assign.next()? {
+            match assign.next_step()? {
                 Step::Read(call, read) => assign.was_read(self.queue.read_one(call, read).await),
                 Step::Write(call, write) => {
                     let entry = write.changes().iter().find_map(Change::entry).cloned();
@@ -116,6 +115,12 @@ impl Behind {
                     return Ok(Given::Queued { entry, queued });
                 }
                 Step::Done(assigned) => return assigned.map(|assigned| Given::Found(assigned.entry)),
+                _ => {
+                    return Err(Error::new(
+                        ErrorKind::Unexpected,
+                        "an assign has a step that a queue has not",
+                    ));
+                }
             }
         }
     }
