@@ -134,7 +134,7 @@ impl<S: Store> StickyBucketService<S> {
         let mut save = Save::new(document, &self.settings)?;
         loop {
             match save.next()? {
-                Step::Read(call, read) => save.was_read(self.store.read_one(call, read)),
+                Step::Read(call, read) => save.was_read(&self.store.read_one(call, read)),
                 Step::Write(call, write) => save.was_written(self.store.write_one(call, write)),
                 Step::Done(report) => return Ok(report),
             }
@@ -238,7 +238,7 @@ impl<S: AsyncStore> AsyncStickyBucketService<S> {
         let mut save = Save::new(document, &self.settings)?;
         loop {
             match save.next()? {
-                Step::Read(call, read) => save.was_read(self.store.read_one(call, read).await),
+                Step::Read(call, read) => save.was_read(&self.store.read_one(call, read).await),
                 Step::Write(call, write) => save.was_written(self.store.write_one(call, write).await),
                 Step::Done(report) => return Ok(report),
             }

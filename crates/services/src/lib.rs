@@ -5,6 +5,7 @@
 //!
 //! The rule of every save: it replaces exactly the stored entries that its caller provably read and changed; everything
 //! else it can only add; what it could not do it says.
+#![doc = include_str!("traces.md")]
 
 pub mod assign;
 pub mod growthbook;

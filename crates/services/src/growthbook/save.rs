@@ -108,9 +108,9 @@ impl Save {
     }
 
     /// What stands there of what is retired: it is replaced, unless the user was erased meanwhile.
-    pub(super) fn was_read(&mut self, stored: Result<Profile>) {
+    pub(super) fn was_read(&mut self, stored: &Result<Profile>) {
         for (key, met, new) in std::mem::take(&mut self.to_replace) {
-            match &stored {
+            match stored {
                 Err(error) => {
                     let error = error.clone().with_effect(Effect::NotApplied);
                     self.report.set(key.as_str(), Saved::Failed { error });

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use stickystore_core::json::ObjectWriter;
-use stickystore_core::{Entry, Epoch, Profile, Result, Subject, Value};
+use stickystore_core::{Entry, Epoch, Profile, Result, Revision, Subject, Value};
 
 use super::content::{Content, Parsed, compact, invalid};
 use super::dialect::{Dialect, Field};
@@ -122,6 +122,11 @@ impl Record {
     /// The same record as the answer to a read that had found none.
     pub(crate) fn after_absence(self, subject: Subject, epoch: Option<Epoch>) -> Self {
         Self { absent: Some((subject, epoch)), ..self }
+    }
+
+    /// The revision that was read.
+    pub(super) fn revision(&self) -> Option<Revision> {
+        self.read.as_ref().map(|proof| proof.entry.revision)
     }
 
     /// Whether it carries the proof of a read.
