@@ -13,7 +13,7 @@ pub(crate) struct Options {
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 8] = [
+const FEATURE_SETS: [(&str, &[&str]); 9] = [
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
@@ -22,6 +22,8 @@ const FEATURE_SETS: [(&str, &[&str]); 8] = [
     ("layers with `metrics`", &["--package", "stickystore-layers", "--all-targets", "--features", "metrics"]),
     ("facade without features", &["--package", "stickystore", "--all-targets", "--no-default-features"]),
     ("facade with `growthbook`", &["--package", "stickystore", "--all-targets", "--features", "growthbook"]),
+    // An application may ask the driver for it, and then we get it too.
+    ("MongoDB with `bson-3`", &["--package", "stickystore-mongodb", "--lib", "--features", "mongodb/bson-3"]),
     ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
 
