@@ -20,6 +20,8 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("core without features", &["--package", "stickystore-core", "--all-targets", "--no-default-features"]),
     ("facade without features", &["--package", "stickystore", "--all-targets", "--no-default-features"]),
     ("facade with `growthbook`", &["--package", "stickystore", "--all-targets", "--features", "growthbook"]),
+    // An application may ask the driver for it, and then we get it too.
+    ("MongoDB with `bson-3`", &["--package", "stickystore-mongodb", "--lib", "--features", "mongodb/bson-3"]),
     ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
 

@@ -269,7 +269,7 @@ impl MongodbStore {
         for (chunk, found) in chunks.iter().zip(&found) {
             match found {
                 Ok(documents) => {
-                    let named = documents.iter().filter_map(|one| Some((one.get_str("_id").ok()?, Ok(one))));
+                    let named = documents.iter().filter_map(|one| Some((layout::id_of(one)?, Ok(one))));
                     by_id.extend(named);
                 }
                 Err(error) => by_id.extend(chunk.iter().map(|id| (*id, Err(error.clone())))),

@@ -8,6 +8,7 @@
 
 mod bench;
 mod conformance;
+mod damage;
 mod diagnose;
 mod effects;
 mod failover;
