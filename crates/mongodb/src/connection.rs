@@ -118,7 +118,7 @@ impl Connection {
         let (attempts, asked) = (Arc::new(Attempts::default()), Arc::clone(&live));
         let repeated = Arc::clone(&self.repeated);
         let counted = Arc::clone(&attempts);
-        let task = tokio::spawn(async move {
+        let mut task = tokio::spawn(async move {
             let _permit = permit;
             let work = ATTEMPTS.scope(Arc::clone(&counted), repeatedly(live, operation));
             let done = timeout_at(until + AFTERLIFE, work).await;
@@ -126,7 +126,7 @@ impl Connection {
             repeated.fetch_add(more.into(), Ordering::Relaxed);
             done.unwrap_or_else(|_| Err(error::late(counted.sent(), None)))
         });
-        match timeout_at(until, task).await {
+        match timeout_at(until, &mut task).await {
             Ok(Ok(done)) => {
                 asked.hears();
                 done
@@ -135,6 +135,13 @@ impl Connection {
             Err(_) => {
                 if asked.is_silent() {
                     self.discard(&asked);
+                }
+                if attempts.sent() == Sent::Nothing {
+                    // What is said not to be applied must not be sent after it was said. It ends at its next wait.
+                    task.abort();
+                    if let Ok(done) = task.await {
+                        return done;
+                    }
                 }
                 Err(error::late(attempts.sent(), asked.topology.missing()))
             }
