@@ -56,6 +56,12 @@ impl Backend {
         nodes == 1 || nodes == 3 && matches!(self, Self::MongoDb | Self::Cassandra)
     }
 
+    /// How long a wire is left alone after a disturbance, in milliseconds: it takes these drivers that long until they trust the
+    /// server again.
+    pub(super) fn calm(self) -> u64 {
+        if matches!(self, Self::MongoDb | Self::Cassandra) { 120 } else { 20 }
+    }
+
     /// What goes wrong in a process of its own, besides what goes wrong on the wire.
     pub(super) fn rates(self, nodes: u8) -> Rates {
         match self {

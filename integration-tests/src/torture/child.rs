@@ -16,7 +16,7 @@ use super::callers::{Caller, MORTAL, Place, Stores, users};
 use super::clock::Apart;
 use super::faulty::{Faulty, Rates};
 use super::log::{Log, Side};
-use super::naive::Whole;
+use super::naive::{Texts, Whole};
 use super::plants::Plant;
 
 /// How many callers a process has for stickystore, and how many for the naive store.
@@ -146,7 +146,11 @@ fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) 
         rollout: order.process,
         acts: AtomicU64::new(order.from),
         stores: [stores(settings, None), stores(mortal, Some(MORTAL))],
-        naive: Arc::new(Whole::new(naive, naively)),
+        naive: if order.url.starts_with("redis:") {
+            Arc::new(Texts::new(&order.url))
+        } else {
+            Arc::new(Whole::new(naive, naively))
+        },
         erasures: 25,
     }
 }

@@ -65,7 +65,10 @@ fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
         plant: None,
     };
     let mut is_json = false;
-    let mut rest = arguments.iter();
+    // `--name=value` is `--name value`.
+    let words = arguments.iter().flat_map(|argument| argument.split('='));
+    let words: Vec<_> = words.map(str::to_owned).collect();
+    let mut rest = words.iter();
     while let Some(argument) = rest.next() {
         let mut value = || rest.next().ok_or_else(|| format!("{argument} needs a value"));
         let number = |text: &String| {

@@ -10,6 +10,10 @@ use stickystore_services::Settings;
 use super::log::Told;
 use super::profiles::{BucketMap, Profiles, Reported};
 
+mod redis;
+
+pub(crate) use redis::Texts;
+
 /// Where the one value stands.
 const KEY: &str = "profile";
 

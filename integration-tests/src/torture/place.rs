@@ -89,7 +89,7 @@ impl Place {
                 port = meddler.port();
                 twice.push((meddler, fault));
             }
-            wires.push(Wire::new(runtime.block_on(Proxy::start(port))));
+            wires.push(Wire::new(runtime.block_on(Proxy::start(port)), backend.calm()));
         }
         let next_kill = Instant::now() + KILLS;
         Ok(Self { server, wires, twice, next_kill, away: None, kills: Vec::new(), _runtime: runtime })

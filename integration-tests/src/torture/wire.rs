@@ -12,9 +12,6 @@ use crate::proxy::{Proxy, Rule};
 /// How long a disturbance waits for something to pass, in milliseconds.
 const WAITS: u64 = 40;
 
-/// How long the wire is left alone after one, in milliseconds: at least, and up to so many more.
-const CALM: (u64, u64) = (10, 50);
-
 /// How long an answer is held back that comes when its caller has given up, in milliseconds: longer than any call may take.
 const HOLDS: u64 = 1_150;
 
@@ -22,6 +19,8 @@ const HOLDS: u64 = 1_150;
 #[derive(Debug)]
 pub(super) struct Wire {
     proxy: Proxy,
+    /// How long it is left alone after a disturbance, in milliseconds: at least, and up to so much again.
+    calm: u64,
     now: Option<Disturbance>,
     next: Instant,
     hits: Vec<Hit>,
@@ -47,8 +46,8 @@ struct Hit {
 }
 
 impl Wire {
-    pub(super) fn new(proxy: Proxy) -> Self {
-        Self { proxy, now: None, next: Instant::now(), hits: Vec::new() }
+    pub(super) fn new(proxy: Proxy, calm: u64) -> Self {
+        Self { proxy, calm, now: None, next: Instant::now(), hits: Vec::new() }
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -107,7 +106,7 @@ impl Wire {
         if self.proxy.disturbed() > ended.disturbed {
             self.hits.push(Hit { name: ended.name, begin: ended.began, end: clock::now() });
         }
-        self.next = Instant::now() + Duration::from_millis(CALM.0 + dice.below(CALM.1));
+        self.next = Instant::now() + Duration::from_millis(self.calm + dice.below(self.calm));
     }
 
     /// The faults that met something while the process had a call in flight, by name.
