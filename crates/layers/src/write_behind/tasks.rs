@@ -143,7 +143,9 @@ impl<S: AsyncStore> Shared<S> {
         let left = {
             let mut queue = self.queue();
             queue.phase = Phase::Closed;
-            queue.leave_all()
+            let left = queue.leave_all();
+            self.tell_depth(&queue);
+            left
         };
         if left.changes > 0 {
             let (changes, unknown, journaled) = (left.changes, left.unknown, left.journaled);

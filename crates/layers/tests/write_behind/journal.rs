@@ -108,6 +108,28 @@ async fn a_crash_after_it_was_applied_applies_it_no_second_time() {
 }
 
 #[tokio::test]
+async fn a_users_next_write_leaves_when_the_record_of_the_last_is_out_of_the_journal() {
+    let (store, journal) = (Planted::new(), Planted::new());
+    store.hold();
+    let handle = start(journaled(&store, &journal)).await;
+    let red = entry("red");
+    let first =
+        handle.enqueue(call(), write("ann", vec![Change::Insert(key("k"), red.clone())])).await.unwrap();
+    let remove = write("ann", vec![Change::RemoveIf(key("k"), red.revision)]);
+    handle.enqueue(call(), remove).await.unwrap();
+    journal.hold();
+    store.release();
+    assert!(first.outcomes(call()).await.remove(0).unwrap().is_applied());
+    // The record of the first is on its way out, and stays there.
+    journal.begun(3).await;
+    assert_eq!(handle.flush(short_call()).await.pending, 2);
+    assert_eq!(store.sent().len(), 1, "or the insert, found again, would follow its own removal");
+    journal.release();
+    assert_eq!(handle.flush(call()).await.applied, 1);
+    assert!(store.profile("ann").is_empty());
+}
+
+#[tokio::test]
 async fn a_user_who_is_erased_between_crash_and_start_stays_erased() {
     let (store, journal) = (Planted::new(), Planted::new());
     store.hold();

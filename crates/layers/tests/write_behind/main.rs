@@ -9,6 +9,8 @@ mod failing;
 mod full;
 mod journal;
 mod model;
+#[cfg(feature = "metrics")]
+mod numbers;
 mod planted;
 mod queueing;
 mod reading;
