@@ -16,6 +16,10 @@ ci:
 kill-matrix:
     cargo xtask kill-matrix
 
+# What the stores cost beside the bare drivers.
+bench:
+    cargo xtask bench
+
 # The servers of the stores in containers of docker or podman.
 up:
     cargo xtask up

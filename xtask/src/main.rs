@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod ci;
 mod containers;
 mod kill_matrix;
@@ -30,6 +31,8 @@ enum Verb {
     Ci(ci::Options),
     /// Runs the conformance suite on the broken stores: which case catches which.
     KillMatrix(kill_matrix::Options),
+    /// What the stores cost beside the bare drivers, with servers of its own: ratios, plots, JSON.
+    Bench(bench::Options),
     /// Brings the servers of `docker-compose.yml` up, and says where they are.
     Up(containers::Options),
     /// Takes them down.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Test(options) => test::run(&options),
         Verb::Ci(options) => ci::run(&options),
         Verb::KillMatrix(options) => kill_matrix::run(&options),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Up(options) => containers::up(&options),
         Verb::Down => containers::down(),
     };
