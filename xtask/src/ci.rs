@@ -13,13 +13,17 @@ pub(crate) struct Options {
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 11] = [
+const FEATURE_SETS: [(&str, &[&str]); 12] = [
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
     ("core without features", &["--package", "stickystore-core", "--all-targets", "--no-default-features"]),
     ("layers with `tracing`", &["--package", "stickystore-layers", "--all-targets", "--features", "tracing"]),
     ("layers with `cache`", &["--package", "stickystore-layers", "--all-targets", "--features", "cache"]),
+    (
+        "layers with `resilience`",
+        &["--package", "stickystore-layers", "--all-targets", "--features", "resilience"],
+    ),
     ("layers with `metrics`", &["--package", "stickystore-layers", "--all-targets", "--features", "metrics"]),
     ("facade without features", &["--package", "stickystore", "--all-targets", "--no-default-features"]),
     ("facade with `embedded`", &["--package", "stickystore", "--all-targets", "--features", "embedded"]),

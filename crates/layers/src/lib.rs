@@ -5,6 +5,7 @@
 //! | layer | feature |
 //! |---|---|
 //! | [`cache`]: what was read, kept in this process for a while | `cache` |
+//! | [`resilience`]: one deadline, a budget of retries, a limit of what is under way | `resilience` |
 //! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
 //!
 //! Without its feature a layer is not there, and costs nothing.
@@ -13,3 +14,5 @@
 pub mod cache;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;
+#[cfg(feature = "resilience")]
+pub mod resilience;
