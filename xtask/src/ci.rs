@@ -26,7 +26,7 @@ const FEATURE_SETS: &[(&str, &[&str])] = &[
 ];
 
 /// The layers, each a feature: linted one by one.
-const LAYERS: &[&str] = &["cache", "coalesce", "metrics", "tracing", "write-behind"];
+const LAYERS: &[&str] = &["cache", "coalesce", "metrics", "resilience", "tracing", "write-behind"];
 
 /// The facade's stores, each a feature: linted one by one and two by two, since each driver asks for features of what the
 /// others use too.

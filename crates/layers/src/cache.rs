@@ -12,7 +12,7 @@
 //! | a failed read | is an error, which is never kept; or the older answer, if [`Config::with_stale`] allows |
 //!
 //! Revisions, histories, unknown and damaged members are kept as they were read. A read of some keys reads all of the user.
-//! Scans, `ping` and `diagnose` ask the store.
+//! Scans, `ping` and `diagnose` ask the store. [`Cached::preload`] reads users before anybody asks for them.
 //!
 //! Reads that wait for each other need tokio's timer.
 //!
@@ -42,12 +42,15 @@ mod numbers;
 #[cfg(not(feature = "metrics"))]
 #[path = "cache/no_numbers.rs"]
 mod numbers;
+mod preload;
 mod read;
+mod room;
 mod write;
 
 pub use config::Config;
 use held::Held;
 use memory::Memory;
+pub use preload::{Preloaded, Whom};
 use write::Writing;
 
 /// An async store with a cache around it. Clones share the cache.
@@ -90,9 +93,11 @@ impl<S: AsyncStore> Cached<S> {
         &self.0.store
     }
 
-    /// What is held of this user, without I/O: what a read would answer that needs no store. None if it would need one.
-    pub fn held(&self, call: Call, subject: &Subject) -> Option<Profile> {
-        self.0.hit(call, subject)
+    /// What is held of this user: what a read at this time would answer without asking the store. None if it would have to.
+    ///
+    /// It never waits, so that it can be called where nothing may.
+    pub fn held(&self, now: UnixMillis, subject: &Subject) -> Option<Profile> {
+        self.0.hit(now, subject)
     }
 
     /// Forgets this user, so that the next read asks the store.
@@ -107,14 +112,14 @@ impl<S: AsyncStore> Cached<S> {
 }
 
 impl<S: AsyncStore> Inner<S> {
-    fn hit(&self, call: Call, subject: &Subject) -> Option<Profile> {
+    fn hit(&self, now: UnixMillis, subject: &Subject) -> Option<Profile> {
         let held = self.memory.get(subject)?;
-        if !self.is_fresh(&held, call.now) || self.is_refused(call) {
+        if !self.is_fresh(&held, now) || self.is_closed.load(Ordering::Acquire) {
             return None;
         }
         self.memory.hold_whole(subject, &held);
         numbers::hit(self.info.scheme);
-        Some(held.profile(call.now))
+        Some(held.into_profile(now))
     }
 
     fn is_fresh(&self, held: &Held, now: UnixMillis) -> bool {
@@ -164,17 +169,17 @@ impl<S: AsyncStore> AsyncStore for Cached<S> {
 
     async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
         let hit = |read: &Read| {
-            let profile = self.0.hit(call, &read.subject)?;
+            let profile = self.0.hit(call.now, &read.subject)?;
             Some(Ok(keyed(profile, &read.keys, call.now)))
         };
+        if self.0.is_refused(call) {
+            return self.0.store.read(call, reads).await;
+        }
         // The way of nearly all calls.
         if let [read] = reads
             && let Some(answer) = hit(read)
         {
             return vec![answer];
-        }
-        if self.0.is_refused(call) {
-            return self.0.store.read(call, reads).await;
         }
         let answers = reads.iter().map(hit).collect();
         Box::pin(read::Pending::new(&self.0, call, reads, answers).answers()).await

@@ -2,14 +2,13 @@
 //! profile again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Map;
 use stickystore_core::{Entry, Expiry, Key, Profile, Revision, Subject, UnixMillis, Value};
 
 /// What a user costs besides its texts: its place in the map, with the room that the map keeps free.
-const PLACE_BYTES: usize = 112;
+const PLACE_BYTES: usize = 128;
 
 /// What the head of a shared piece of memory costs, with what the allocator rounds up.
 const HEAD_BYTES: usize = 24;
@@ -20,9 +19,6 @@ const COMMON_BYTES: usize = 512;
 /// Up to so many holders of a text each pays for it, so that the bound holds too where every user has texts of its own.
 const COMMON_HOLDERS: usize = 8;
 
-/// About how many times as large an entry is as it is handed out.
-const WHOLE_TO_SMALL: usize = 4;
-
 /// The answer to a read of all entries of a user, as of a time.
 #[derive(Clone)]
 pub(super) struct Held {
@@ -30,6 +26,8 @@ pub(super) struct Held {
     form: Form,
     /// What it costs, in bytes, reckoned once: the map asks for it when it comes and when it goes.
     bytes: u32,
+    /// Whether it was made whole because it is read often.
+    pub(super) is_often: bool,
 }
 
 #[derive(Clone)]
@@ -39,7 +37,11 @@ enum Form {
     /// Entries that are as nearly all are, small.
     Small(Arc<[Small]>),
     /// A profile as it is handed out: of a user who is read often, or with what the small form has no place for.
-    Whole(Arc<Whole>),
+    Whole {
+        profile: Profile,
+        /// Before this nothing of it has expired.
+        until: UnixMillis,
+    },
 }
 
 /// An entry without history and without members that this version does not know.
@@ -53,23 +55,6 @@ struct Small {
 /// An expiry in eight bytes.
 #[derive(Clone, Copy)]
 struct Expiry53(u64);
-
-struct Whole {
-    profile: Profile,
-    /// Before this nothing of it has expired.
-    until: UnixMillis,
-    /// What it takes of the room for users who are read often.
-    _room: Option<Taken>,
-}
-
-/// The room for users who are held as they are handed out, in bytes.
-pub(super) struct Room(Arc<AtomicUsize>);
-
-/// A part of the room, until it is dropped.
-struct Taken {
-    from: Arc<AtomicUsize>,
-    bytes: usize,
-}
 
 impl Held {
     /// Holds the answer to a read at this time, as small as it can be. None for a user with an erase mark: the answer does
@@ -86,14 +71,14 @@ impl Held {
             } else if profile.damaged().is_empty() && profile.entries().all(|(_, entry)| is_plain(entry)) {
                 Form::Small(profile.entries().map(|(key, entry)| Small::new(key, entry, commons)).collect())
             } else {
-                Form::Whole(Arc::new(Whole::new(profile.clone(), None)))
+                Form::whole(profile.clone())
             },
         ))
     }
 
     fn of(at: UnixMillis, form: Form) -> Self {
         let bytes = u32::try_from(form.bytes()).unwrap_or(u32::MAX);
-        Self { at, form, bytes }
+        Self { at, form, bytes, is_often: false }
     }
 
     pub(super) fn is_absent(&self) -> bool {
@@ -108,30 +93,32 @@ impl Held {
                 let live = entries.iter().filter(|small| small.expiry.get().is_live(now));
                 Profile::new(None, live.map(Small::entry), Vec::new(), now)
             }
-            Form::Whole(whole) if now < whole.until => whole.profile.clone(),
-            Form::Whole(whole) => {
-                let damaged = whole.profile.damaged().to_vec();
-                Profile::new(None, whole.profile.clone(), damaged, now)
-            }
+            Form::Whole { profile, .. } => live(profile.clone(), now),
         }
     }
 
-    /// The same as it is handed out, for a user who is read often. None if it is that already, or nothing, or if there is no
-    /// room.
-    pub(super) fn whole(&self, room: &Room) -> Option<Self> {
-        let Form::Small(entries) = &self.form else {
-            return None;
-        };
-        let taken = room.take(size_of_val::<[Small]>(entries).saturating_mul(WHOLE_TO_SMALL))?;
-        let whole = Whole::new(self.profile(self.at), Some(taken));
-        Some(Self::of(self.at, Form::Whole(Arc::new(whole))))
+    /// [`profile`](Self::profile) of what nobody else needs.
+    pub(super) fn into_profile(self, now: UnixMillis) -> Profile {
+        match self.form {
+            Form::Whole { profile, until } if now < until => profile,
+            _ => self.profile(now),
+        }
     }
 
-    /// Whether it is this very one.
+    /// Whether it could be held as it is handed out, and is not.
+    pub(super) fn is_small(&self) -> bool {
+        matches!(self.form, Form::Small(_))
+    }
+
+    /// The same as it is handed out, for a user who is read often.
+    pub(super) fn whole(&self) -> Self {
+        Self { is_often: true, ..Self::of(self.at, Form::whole(self.profile(self.at))) }
+    }
+
+    /// Whether it is this very one; only of small ones.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (&self.form, &other.form) {
             (Form::Small(one), Form::Small(other)) => Arc::ptr_eq(one, other),
-            (Form::Whole(one), Form::Whole(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
     }
@@ -151,8 +138,17 @@ impl Form {
                 let own = own.map(|small| texts(&small.common));
                 size_of_val::<[Small]>(entries) + HEAD_BYTES + own.sum::<usize>()
             }
-            Self::Whole(whole) => whole.bytes(),
+            Self::Whole { profile, .. } => whole_bytes(profile),
         }
+    }
+
+    fn whole(profile: Profile) -> Self {
+        let ends = profile.entries().filter_map(|(_, entry)| match entry.expiry {
+            Expiry::Never => None,
+            Expiry::At(at) => Some(at),
+        });
+        let until = ends.min().unwrap_or(UnixMillis::MAX);
+        Self::Whole { profile, until }
     }
 }
 
@@ -189,44 +185,20 @@ impl Expiry53 {
     }
 }
 
-impl Whole {
-    fn new(profile: Profile, room: Option<Taken>) -> Self {
-        let ends = profile.entries().filter_map(|(_, entry)| match entry.expiry {
-            Expiry::Never => None,
-            Expiry::At(at) => Some(at),
-        });
-        let until = ends.min().unwrap_or(UnixMillis::MAX);
-        Self { profile, until, _room: room }
-    }
-
-    fn bytes(&self) -> usize {
-        let entry = |(key, entry): (&Key, &Entry)| {
-            let was = entry.was.iter().count() * size_of::<(u64, u64)>();
-            size_of::<(Key, Entry)>() + key.as_str().len() + entry.size_bytes() + was + 2 * HEAD_BYTES
-        };
-        let damaged = self.profile.damaged().iter();
-        let damaged = damaged.map(|damaged| damaged.key.as_str().len() + 2 * HEAD_BYTES);
-        let entries = self.profile.entries().map(entry).sum::<usize>();
-        entries + damaged.sum::<usize>() + size_of::<Self>() + 3 * HEAD_BYTES
-    }
+/// What is live of it.
+fn live(profile: Profile, now: UnixMillis) -> Profile {
+    let damaged = profile.damaged().to_vec();
+    Profile::new(profile.epoch(), profile, damaged, now)
 }
 
-impl Room {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(bytes)))
-    }
-
-    fn take(&self, bytes: usize) -> Option<Taken> {
-        let left = |room: usize| room.checked_sub(bytes);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).ok()?;
-        Some(Taken { from: Arc::clone(&self.0), bytes })
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.from.fetch_add(self.bytes, Ordering::Relaxed);
-    }
+fn whole_bytes(profile: &Profile) -> usize {
+    let entry = |(key, entry): (&Key, &Entry)| {
+        let was = entry.was.iter().count() * size_of::<(u64, u64)>();
+        size_of::<(Key, Entry)>() + key.as_str().len() + entry.size_bytes() + was + 2 * HEAD_BYTES
+    };
+    let damaged = profile.damaged().iter();
+    let damaged = damaged.map(|damaged| damaged.key.as_str().len() + 2 * HEAD_BYTES);
+    profile.entries().map(entry).sum::<usize>() + damaged.sum::<usize>() + 4 * HEAD_BYTES
 }
 
 /// Keys and values that many users have, each held once. Bounded: what it forgets is only held more than once from then on.

@@ -7,21 +7,23 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use quick_cache::DefaultHashBuilder;
 use quick_cache::sync::Cache as Map;
 use stickystore_core::{Profile, Read, Result, Subject, UnixMillis};
 
 use super::config::Config;
 use super::flight::{Reading, WeakReading};
-use super::held::{Bytes, Commons, Held, Room};
+use super::held::{Bytes, Commons, Held};
+use super::room::Room;
 
 /// The part of the bound for texts that many users have.
 const COMMONS_PART: u64 = 16;
 
-/// The part of the bound for users who are held as they are handed out.
-const WHOLE_PART: usize = 4;
+/// The part of the bound at which the cache counts as full, in percent: its parts do not fill up alike.
+const FULL_PERCENT: u64 = 95;
 
 pub(super) struct Memory {
-    users: Map<Subject, Held, Bytes>,
+    users: Map<Subject, Held, Bytes, DefaultHashBuilder, Room>,
     commons: Commons,
     flights: Mutex<Flights>,
     /// For users who are held as they are handed out.
@@ -35,6 +37,8 @@ struct Flights {
     tickets: u64,
     /// While users are loaded ahead: when each was last written or read, by the tickets.
     touched: Option<HashMap<Subject, u64>>,
+    /// How many pages of users who are loaded ahead are under way.
+    pages: usize,
 }
 
 #[derive(Default)]
@@ -70,13 +74,9 @@ impl Memory {
         let commons = config.bytes / COMMONS_PART;
         let bytes = config.bytes - commons;
         let about = usize::try_from(bytes / 256).unwrap_or(usize::MAX);
-        let room = Room::new(usize::try_from(bytes).unwrap_or(usize::MAX) / WHOLE_PART);
-        Self {
-            users: Map::with_weighter(about, bytes, Bytes),
-            commons: Commons::new(commons),
-            flights: Mutex::default(),
-            room,
-        }
+        let room = Room::of(bytes);
+        let users = Map::with(about, bytes, Bytes, DefaultHashBuilder::default(), room.clone());
+        Self { users, commons: Commons::new(commons), flights: Mutex::default(), room }
     }
 
     /// What is held of this user, however old.
@@ -91,7 +91,7 @@ impl Memory {
         if let Some(flight) = flights.users.get_mut(subject) {
             flight.reading = None;
         }
-        self.users.remove(subject);
+        self.take(subject);
     }
 
     /// Forgets everybody.
@@ -106,13 +106,16 @@ impl Memory {
 
     /// Holds a user as it is handed out, if this is still what is held and there is room.
     pub(super) fn hold_whole(&self, subject: &Subject, held: &Held) {
-        let Some(whole) = held.whole(&self.room) else {
+        if !held.is_small() || !self.room.take() {
             return;
-        };
+        }
+        let whole = held.whole();
         // No write is under way while something is held.
         let _flights = self.flights();
         if self.users.peek(subject).is_some_and(|now_held| now_held.is(held)) {
             self.users.insert(subject.clone(), whole);
+        } else {
+            self.room.give_back(&whole);
         }
     }
 
@@ -183,9 +186,10 @@ impl Memory {
             match held {
                 Some(Some(held)) if is_ours && !is_written => {
                     flights.touch(&read.subject);
+                    self.take(&read.subject);
                     self.users.insert(read.subject.clone(), held);
                 }
-                Some(None) if is_ours => drop(self.users.remove(&read.subject)),
+                Some(None) if is_ours => drop(self.take(&read.subject)),
                 _ => {}
             }
         }
@@ -207,7 +211,7 @@ impl Memory {
         flight.is_contended |= flight.writers > 0;
         flight.writers += 1;
         flight.reading = None;
-        self.users.remove(subject).map(|(_, held)| held)
+        self.take(subject)
     }
 
     /// The write ended, and this is what then stands, if its answers said so.
@@ -229,6 +233,52 @@ impl Memory {
         if let Some(held) = held.filter(|_| !is_contended) {
             self.users.insert(subject.clone(), held);
         }
+    }
+
+    /// A page of users is about to be read ahead; `land_page` takes the ticket, and `end_page` has to follow.
+    pub(super) fn begin_page(&self) -> u64 {
+        let mut flights = self.flights();
+        flights.touched.get_or_insert_default();
+        flights.pages += 1;
+        flights.tickets += 1;
+        flights.tickets
+    }
+
+    /// Takes a page, without those who were written or read since it began, or are: what they are known for may be newer.
+    pub(super) fn land_page(&self, ticket: u64, now: UnixMillis, page: &[(Subject, Profile)]) {
+        let held = page.iter().map(|(_, profile)| Held::new(profile, now, &self.commons));
+        let held: Vec<_> = held.collect();
+        let flights = self.flights();
+        for ((subject, _), held) in page.iter().zip(held) {
+            let Some(held) = held.filter(|_| !flights.users.contains_key(subject)) else {
+                continue;
+            };
+            let touched = flights.touched.as_ref().and_then(|touched| touched.get(subject));
+            let is_touched = touched.is_some_and(|touched| *touched > ticket);
+            if !is_touched && self.users.peek(subject).is_none_or(|known| known.at < now) {
+                self.take(subject);
+                self.users.insert(subject.clone(), held);
+            }
+        }
+    }
+
+    pub(super) fn end_page(&self) {
+        let mut flights = self.flights();
+        flights.pages = flights.pages.saturating_sub(1);
+        if flights.pages == 0 {
+            flights.touched = None;
+        }
+    }
+
+    /// Whether there is hardly any room left: more users would push others out.
+    pub(super) fn is_full(&self) -> bool {
+        self.users.weight() >= self.users.capacity() / 100 * FULL_PERCENT
+    }
+
+    fn take(&self, subject: &Subject) -> Option<Held> {
+        let (_, held) = self.users.remove(subject)?;
+        self.room.give_back(&held);
+        Some(held)
     }
 
     fn flights(&self) -> MutexGuard<'_, Flights> {

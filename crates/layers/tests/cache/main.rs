@@ -6,6 +6,7 @@ mod age;
 mod conformance;
 mod gate;
 mod network;
+mod preload;
 mod races;
 mod saves;
 mod single_flight;
