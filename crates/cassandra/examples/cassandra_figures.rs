@@ -41,8 +41,14 @@ async fn main() {
     let bare = Arc::new(bare(&url).await);
     for callers in [1, 16] {
         println!("{callers} callers: microseconds, ours / bare = ratio");
-        let subjects = Arc::new((0..CALLS).map(|_| subject()).collect::<Vec<_>>());
+        let new: Vec<_> = (0..CALLS).map(|_| subject()).collect();
+        // Both load the same users.
+        let laden: Vec<_> = (0..CALLS).map(|_| subject()).collect();
+        for subject in &laden {
+            our("save of 5", store.clone(), subject.clone()).await;
+        }
         for what in ["insert", "load of 5", "put", "save of 5"] {
+            let subjects = if what == "load of 5" { &laden } else { &new };
             // In turn, so that what the machine does besides meets both.
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for part in 0..4 {
@@ -93,7 +99,7 @@ async fn our(what: &'static str, store: CassandraStore, subject: Subject) {
             drop(store.insert(within(), &subject, EpochCheck::Is(None), key("a"), entry()).await.unwrap());
         }
         "put" => drop(store.put(within(), &subject, key("a"), entry()).await.unwrap()),
-        "load of 5" => drop(store.load(within(), &subject).await.unwrap()),
+        "load of 5" => assert_eq!(store.load(within(), &subject).await.unwrap().len(), 5),
         _ => {
             let changes = (0..5).map(|i| Change::Insert(key(&format!("ours {i}")), entry())).collect();
             let write = Write::new(subject, EpochCheck::Is(None), changes).unwrap();
@@ -119,10 +125,7 @@ async fn their(what: &'static str, bare: Arc<Bare>, subject: Subject) {
             let answer = bare.session.execute_unpaged(&bare.load, (namespace, user)).await.unwrap();
             let answer = answer.into_rows_result().unwrap();
             let rows = answer.rows::<(&str, Option<&str>, Option<&str>, Option<i64>)>().unwrap();
-            assert_eq!(
-                rows.map(Result::unwrap).filter(|(key, ..)| !key.is_empty()).count(),
-                answer.rows_num()
-            );
+            assert_eq!(rows.map(Result::unwrap).filter(|(key, ..)| !key.is_empty()).count(), 5);
         }
         _ => {
             let mut batch = Batch::new(BatchType::Unlogged);

@@ -31,6 +31,9 @@ pub(crate) struct Plan<'a> {
     items: Vec<Item<'a>>,
     now: UnixMillis,
     grace: Duration,
+    /// What stands in the mark's place where an attempt is under way, and where the last one was applied.
+    tried_under: Option<String>,
+    written_under: Option<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +66,8 @@ impl<'a> Plan<'a> {
             items: write.changes().iter().map(item).collect(),
             now: call.now,
             grace,
+            tried_under: None,
+            written_under: None,
         }
     }
 
@@ -96,6 +101,7 @@ impl<'a> Plan<'a> {
     /// What to try first.
     pub(crate) fn guess(&mut self, part: &Range<usize>) -> Vec<Ready<'a>> {
         let (subject, now, grace) = (self.subject, self.now, self.grace);
+        self.tried_under = None;
         self.open_mut(part).map(|item| item.guess(subject, now, grace)).collect()
     }
 
@@ -104,6 +110,12 @@ impl<'a> Plan<'a> {
         let Found { stance, rows } = found;
         let rows: HashMap<_, _> = rows.iter().map(|row| (row.key.as_str(), row)).collect();
         let (subject, check, now, grace) = (self.subject, self.check, self.now, self.grace);
+        let tried_under = std::mem::replace(&mut self.tried_under, stance.epoch());
+        let erased_since = is_erased_since(&tried_under, stance);
+        // Whether the user was erased after an earlier part was written: the rest would outlive what it belongs to. A writer
+        // that checks its epoch is refused anyway.
+        let is_parted = self.written_under.as_ref().is_some_and(|under| is_erased_since(under, stance));
+        let mut is_shown = false;
         let mut ready = Vec::new();
         for item in self.open_mut(part) {
             let row = rows.get(item.change.key().as_str());
@@ -115,8 +127,9 @@ impl<'a> Plan<'a> {
                 },
                 _ => Standing { before: Before::Nothing, revision: None, slot: &Slot::Absent },
             };
-            if let Some(answer) = item.resolve(&standing) {
+            if let Some(answer) = item.resolve(&standing, erased_since) {
                 item.settled = Some(answer);
+                is_shown = true;
                 continue;
             }
             if matches!(stance, Stance::Foreign(_)) {
@@ -132,17 +145,22 @@ impl<'a> Plan<'a> {
             match (decision.act, decision.outcome) {
                 (Act::Nothing, outcome) => item.settled = Some(outcome),
                 (_, Err(error)) => item.settled = Some(Err(error)),
+                (Act::Write, _) if is_parted => item.settled = Some(Ok(Outcome::Erased)),
                 (act, Ok(outcome)) => {
                     ready.push(item.exactly(act, &standing, stance, subject, now, grace));
                     item.tried = Some((outcome, standing.before));
                 }
             }
         }
+        if is_shown {
+            self.written_under = Some(tried_under);
+        }
         ready
     }
 
     /// The attempt was applied.
     pub(crate) fn applied(&mut self, part: &Range<usize>) {
+        self.written_under = Some(self.tried_under.take());
         for item in self.open_mut(part) {
             if let Some((outcome, _)) = item.tried.take() {
                 item.settled = Some(Ok(outcome));
@@ -279,7 +297,7 @@ impl<'a> Item<'a> {
 
     /// The answer after an attempt whose outcome no node knew, by what stands there since; nothing if that attempt was
     /// certainly not applied, or if it does not matter whether it was.
-    fn resolve(&mut self, standing: &Standing<'_>) -> Option<Result<Outcome>> {
+    fn resolve(&mut self, standing: &Standing<'_>, is_erased_since: bool) -> Option<Result<Outcome>> {
         let before = self.doubt.take()?;
         let own = self.change.entry().map(|entry| entry.revision.to_string());
         if own.is_some() && own.as_deref() == standing.revision {
@@ -295,8 +313,11 @@ impl<'a> Item<'a> {
             Before::Anything => false,
             before => *before == standing.before,
         };
+        // What was written may have been erased, and is not written again.
+        let is_as_before = is_as_before && !is_erased_since;
         // Whoever stands there instead is the winner that an insert is told, whether it came before or after.
-        let is_told = matches!(self.change, Change::Insert(..));
+        let is_told =
+            matches!(self.change, Change::Insert(..)) && (standing.revision.is_some() || !is_erased_since);
         (!is_as_before && !is_told).then(|| Err(error::in_doubt()))
     }
 }
@@ -332,6 +353,11 @@ pub(crate) fn erasing<'a>(
         Ready { statement: Statement::Mark, values: mark },
         Ready { statement: Statement::DeleteAll, values: user().into() },
     ]
+}
+
+/// Whether the user was erased since this stood in the mark's place.
+fn is_erased_since(under: &Option<String>, stance: &Stance) -> bool {
+    stance.mark().is_some() && stance.epoch() != *under
 }
 
 /// The answer to a change that needs no server.

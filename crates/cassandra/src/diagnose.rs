@@ -266,3 +266,81 @@ fn latency(round_trip: Duration) -> Option<Finding> {
     let mend = "every uncached lookup and save takes at least as long: use nodes that are closer, or cache";
     (round_trip > SLOW).then(|| Finding::new("slow", Severity::Note, evidence, mend))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(options: &str) -> Config {
+        Config::from_url(&format!("cassandra://h?{options}")).unwrap()
+    }
+
+    fn datacenters(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn copies(options: &[(&str, &str)]) -> Option<Finding> {
+        replication(
+            &options.iter().map(|(name, copies)| ((*name).to_owned(), (*copies).to_owned())).collect(),
+        )
+    }
+
+    #[test]
+    fn fewer_than_three_copies_anywhere_are_found() {
+        let simple = ("class", "org.apache.cassandra.locator.SimpleStrategy");
+        let by_datacenter = ("class", "org.apache.cassandra.locator.NetworkTopologyStrategy");
+        for few in [
+            &[simple, ("replication_factor", "2")][..],
+            &[by_datacenter, ("eu", "3"), ("us", "1")],
+            &[by_datacenter, ("eu", "2/1")],
+        ] {
+            let found = copies(few).unwrap();
+            assert_eq!((found.name, found.severity), ("replication-low", Severity::Warning));
+            assert!(few.iter().all(|(name, copies)| found.evidence.contains(&format!("{name}: {copies}"))));
+        }
+        assert_eq!(copies(&[simple, ("replication_factor", "3")]), None);
+        assert_eq!(copies(&[by_datacenter, ("eu", "3"), ("us", "5")]), None);
+    }
+
+    #[test]
+    fn deciding_in_one_of_several_datacenters_is_found() {
+        let local = config("serial=local&datacenter=eu");
+        let found = scope(&local, &datacenters(&["eu", "us"])).unwrap();
+        assert_eq!((found.name, found.severity), ("serial-local", Severity::Warning));
+        assert!(found.evidence.contains("eu, us"));
+        assert_eq!(scope(&local, &datacenters(&["eu"])), None);
+        assert_eq!(scope(&config("datacenter=eu"), &datacenters(&["eu", "us"])), None);
+    }
+
+    #[test]
+    fn the_older_agreement_weighs_more_between_datacenters() {
+        let said = |value: &str| Some(Setting { value: Some(value.to_owned()) });
+        let severity = |found: Option<Finding>| found.map(|found| (found.name, found.severity));
+        assert_eq!(severity(variant(said("v1"), 1)), Some(("paxos-v1", Severity::Note)));
+        assert_eq!(severity(variant(said("v1"), 2)), Some(("paxos-v1", Severity::Warning)));
+        assert_eq!([variant(said("v2"), 2), variant(None, 2)], [None, None]);
+    }
+
+    #[test]
+    fn versions_whose_conditions_can_miss_something_are_found() {
+        for old in ["3.11.17", "3.0.30", "2.2.19"] {
+            let found = version(old).unwrap();
+            assert_eq!((found.name, found.severity), ("version-too-old", Severity::Problem));
+            assert!(found.evidence.contains(old));
+        }
+        // ScyllaDB says the last of these of itself.
+        for fine in ["4.0.0", "4.1-rc1", "5.0.5", "5.0-SNAPSHOT", "3.0.8"] {
+            assert_eq!(version(fine), None, "{fine}");
+        }
+    }
+
+    #[test]
+    fn rights_that_lack_and_what_is_far_are_found() {
+        assert!(rights(&["SELECT", "MODIFY"]).unwrap().evidence.contains("SELECT, MODIFY"));
+        assert_eq!(rights(&[]), None);
+        assert_eq!(latency(Duration::from_millis(80)).unwrap().name, "slow");
+        assert_eq!(latency(SLOW), None);
+        assert_eq!(skew(Some(SKEW)), None);
+        assert_eq!(skew(None), None);
+    }
+}

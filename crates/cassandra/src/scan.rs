@@ -44,6 +44,20 @@ struct Step {
     end: Option<i64>,
 }
 
+impl Step {
+    /// What was found where so many were looked at; nothing if a place may have more users than that.
+    fn of(mut found: Vec<(i64, Option<UserId>)>, looked_at: i32) -> Option<Self> {
+        let is_whole = found.len() < usize::try_from(looked_at).unwrap_or(usize::MAX);
+        let mut end = None;
+        if let (false, Some(last)) = (is_whole, found.last().map(|(place, _)| *place)) {
+            // Others may share the last place: it is looked at again.
+            end = Some(found.iter().rev().map(|(place, _)| *place).find(|place| *place != last)?);
+            found.retain(|(place, _)| *place != last);
+        }
+        Some(Self { users: found.into_iter().filter_map(|(_, user)| user).collect(), end })
+    }
+}
+
 impl CassandraStore {
     async fn page(
         &self,
@@ -79,7 +93,26 @@ impl CassandraStore {
         Ok(page)
     }
 
+    /// Looks at so many users from a place on; at more if all that were found share one place, which has no end then.
     async fn step(&self, call: Call, namespace: &Namespace, place: i64, looked_at: i32) -> Result<Step> {
+        let mut looked_at = looked_at;
+        loop {
+            let found = self.look(call, namespace, place, looked_at).await?;
+            if let Some(step) = Step::of(found, looked_at) {
+                return Ok(step);
+            }
+            looked_at = looked_at.saturating_mul(2);
+        }
+    }
+
+    /// Users from a place on, those of other namespaces without their ids.
+    async fn look(
+        &self,
+        call: Call,
+        namespace: &Namespace,
+        place: i64,
+        looked_at: i32,
+    ) -> Result<Vec<(i64, Option<UserId>)>> {
         let ready =
             Ready { statement: Statement::Scan, values: vec![Bound::Number(place), Bound::Count(looked_at)] };
         let (mut found, mut state) = (Vec::new(), PagingState::start());
@@ -95,21 +128,9 @@ impl CassandraStore {
             }
             match next {
                 Some(next) => state = next,
-                None => break,
+                None => return Ok(found),
             }
         }
-        let is_whole = found.len() < usize::try_from(looked_at).unwrap_or(usize::MAX);
-        let last = found.last().map(|(place, _)| *place);
-        let mut end = None;
-        if let (false, Some(last)) = (is_whole, last) {
-            // Others may share the last place: it is looked at again, unless there is no other.
-            let before = found.iter().rev().map(|(place, _)| *place).find(|place| *place != last);
-            end = Some(before.unwrap_or(last));
-            if before.is_some() {
-                found.retain(|(place, _)| *place != last);
-            }
-        }
-        Ok(Step { users: found.into_iter().filter_map(|(_, user)| user).collect(), end })
     }
 
     async fn profiles(&self, call: Call, namespace: &Namespace, users: Vec<UserId>) -> Result<Page> {
@@ -135,4 +156,33 @@ struct UserRow<'a> {
     namespace: &'a str,
     user: &'a str,
     place: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(places: &[i64]) -> Vec<(i64, Option<UserId>)> {
+        places.iter().map(|place| (*place, Some(UserId::new(place.to_string()).unwrap()))).collect()
+    }
+
+    fn step(places: &[i64], looked_at: i32) -> Option<(Vec<String>, Option<i64>)> {
+        let step = Step::of(found(places), looked_at)?;
+        Some((step.users.iter().map(|user| user.as_str().to_owned()).collect(), step.end))
+    }
+
+    #[test]
+    fn the_last_place_of_a_step_is_looked_at_again_since_others_may_share_it() {
+        assert_eq!(step(&[1, 2, 3], 3), Some((vec!["1".into(), "2".into()], Some(2))));
+        assert_eq!(step(&[1, 2, 2], 3), Some((vec!["1".into()], Some(1))));
+        assert_eq!(step(&[1, 2], 3), Some((vec!["1".into(), "2".into()], None)), "the ring ends");
+        assert_eq!(step(&[], 2), Some((vec![], None)));
+    }
+
+    #[test]
+    fn a_place_that_more_users_share_than_were_looked_at_is_not_left_behind() {
+        assert_eq!(step(&[7, 7], 2), None);
+        assert_eq!(step(&[7, 7, 7, 9], 4), Some((vec!["7".into(); 3], Some(7))));
+        assert_eq!(step(&[7, 7, 7], 4), Some((vec!["7".into(); 3], None)));
+    }
 }

@@ -343,3 +343,40 @@ fn the_schema_of_a_cluster_is_printed_for_the_replication_that_is_asked_for_and_
     let elsewhere = stickystore(&["schema", "--store", "memory:", "--replication", "3"]);
     assert!(text(&elsewhere.stderr).contains("cassandra://"), "{}", text(&elsewhere.stderr));
 }
+
+#[cfg(feature = "cassandra")]
+#[test]
+fn a_schema_is_applied_when_told_so_and_what_was_missing_until_then_is_named() {
+    use stickystore_integration_tests::server::Missing;
+    use stickystore_integration_tests::server::cassandra::Shared;
+
+    let server = match Shared::get(|_| {}) {
+        Ok(server) => server,
+        Err(Missing(why)) => return println!("skipped: {why}"),
+    };
+    // A keyspace of this run's own; its time is not what is shown here.
+    let cluster = server.url().rsplit_once('/').unwrap().0;
+    let keyspace =
+        format!("cli_{}_{}", std::process::id(), stickystore_core::Revision::random().to_bytes()[0]);
+    let store = format!("{cluster}/{keyspace}?deadline=60s");
+    let missing = stickystore(&["lookup", "ann", "--store", &store]);
+    assert_ne!(missing.status.code(), Some(0));
+    assert!(text(&missing.stderr).contains(&format!("{keyspace}.assignments")), "{}", text(&missing.stderr));
+
+    let schema = |options: &[&str]| {
+        let all = [&["schema", "--store", &store, "--replication", "1"], options].concat();
+        let output = stickystore(&all);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    let printed = schema(&[]);
+    assert_ne!(stickystore(&["lookup", "ann", "--store", &store]).status.code(), Some(0), "only printed");
+    assert_eq!(schema(&["--apply"]), printed, "what is made is what was printed");
+    schema(&["--apply"]);
+
+    let doctor = stickystore(&["doctor", "--store", &store, "--json"]);
+    assert_eq!(doctor.status.code(), Some(1), "one copy loses assignments: {}", text(&doctor.stderr));
+    let found = json(&doctor);
+    let found = found["findings"].as_array().unwrap();
+    assert!(found.iter().any(|finding| finding["name"] == "replication-low"), "{found:?}");
+}

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use stickystore_cassandra::{CONNECT_TIMEOUT, CassandraStore, Config};
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Call, Change, Effect, EpochCheck, ErrorKind, Keys, Outcome, Read,
-    Result, Subject, SystemClock, Write,
+    AsyncStore as _, AsyncStoreExt as _, Call, Change, Clock as _, Effect, EpochCheck, Erase, ErrorKind,
+    Keys, Outcome, Read, Result, Subject, SystemClock, Write,
 };
 use stickystore_integration_tests::proxy::{Proxy, Rule};
 use stickystore_integration_tests::server::cassandra::Shared;
@@ -264,6 +264,33 @@ async fn a_batch_of_the_largest_entries_is_written_in_parts_and_read_in_pages() 
         assert_eq!(answer.unwrap(), Outcome::Inserted);
     }
     assert_eq!(store.load(within(60_000), &subject).await.unwrap().len(), 512);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_in_parts_leaves_nothing_behind_an_erasure_that_meets_it() {
+    let Some(node) = shared_node() else { return };
+    let (writer, eraser) = (store(node.url()), store(node.url()));
+    let large = "x".repeat((1 << 20) - 2);
+    for check in [EpochCheck::Ignore, EpochCheck::Is(None), EpochCheck::Ignore] {
+        let subject = user("ann");
+        let changes = (0..24).map(|i| Change::Put(key(&i.to_string()), entry(&large))).collect();
+        let write = Write::new(subject.clone(), check, changes).unwrap();
+        let writer = writer.clone();
+        let writing = tokio::spawn(async move { writer.write_one(within(60_000), write).await });
+        // Another process, as soon as the first part stands.
+        while eraser.get(within(60_000), &subject, &key("0")).await.unwrap().is_none() {}
+        let erase = Erase::new(subject.clone(), SystemClock.now());
+        assert!(eraser.erase_one(within(60_000), erase).await.unwrap());
+        let answers = writing.await.unwrap();
+        let written = answers.iter().take_while(|answer| matches!(answer, Ok(Outcome::Written))).count();
+        let rest = |answer: &Result<Outcome>| match answer {
+            Ok(outcome) => *outcome == Outcome::Erased,
+            Err(error) => error.effect() == Effect::Unknown,
+        };
+        assert!(answers.iter().skip(written).all(rest), "after {written}: {answers:?}");
+        let left = eraser.load(within(60_000), &subject).await.unwrap();
+        assert!(left.is_empty(), "{} outlived the erasure of {written}", left.len());
+    }
 }
 
 #[tokio::test]

@@ -105,6 +105,61 @@ fn what_may_have_been_applied_and_undone_since_is_unknown() {
 }
 
 #[test]
+fn what_may_have_been_applied_and_erased_since_is_not_written_again() {
+    let (other, new) = (entry("other"), entry("new"));
+    let erased = |found: Found| {
+        let mark = Mark::new(Epoch::random(), UnixMillis::MAX);
+        Found { stance: Stance::Marked(mark), ..found }
+    };
+    for check in [EpochCheck::Ignore, EpochCheck::Is(None)] {
+        let doubted = |change, found| Doubted {
+            write: Write::new(subject(), check, vec![change]).unwrap(),
+            found: erased(found),
+        };
+        doubted(Change::Insert(key(), new.clone()), found(None)).is_unknown();
+        doubted(Change::Put(key(), new.clone()), found(None)).is_unknown();
+        let kept = Outcome::Kept(other.clone());
+        doubted(Change::Insert(key(), new.clone()), found(Some(&other))).is_told(&kept);
+        doubted(Change::Insert(key(), new.clone()), found(Some(&new))).is_told(&Outcome::Inserted);
+    }
+}
+
+#[test]
+fn the_rest_of_a_write_in_parts_does_not_outlive_an_erasure_of_the_first() {
+    let large = "x".repeat(1_000_000);
+    let name = |i: usize| Key::new(i.to_string()).unwrap();
+    let mut changes: Vec<_> = (0..5).map(|i| Change::Put(name(i), entry(&large))).collect();
+    changes.push(Change::Remove(name(5)));
+    let write = Write::new(subject(), EpochCheck::Ignore, changes).unwrap();
+    let marked = |epoch| Found { stance: Stance::Marked(Mark::new(epoch, UnixMillis::MAX)), rows: vec![] };
+    let (first, second) = (Epoch::random(), Epoch::random());
+    let (unmarked, marked_first) = (found(None), marked(first));
+    for (before, after, is_erased) in [
+        (&unmarked, marked(first), true),
+        (&marked_first, marked(second), true),
+        (&marked_first, marked(first), false),
+        // The mark ended by itself.
+        (&marked_first, found(None), false),
+    ] {
+        let mut plan = Plan::new(&write, call(), Duration::ZERO, Limits::default());
+        let [one, two] = plan.parts().try_into().unwrap();
+        plan.guess(&one);
+        plan.refused(&one);
+        assert_eq!(plan.judge(&one, before).len(), 4);
+        plan.applied(&one);
+        plan.guess(&two);
+        plan.refused(&two);
+        let tried = plan.judge(&two, &after).len();
+        assert_eq!(tried, usize::from(!is_erased));
+        plan.applied(&two);
+        let answers: Vec<_> = plan.finish().into_iter().map(Result::unwrap).collect();
+        let rest = if is_erased { Outcome::Erased } else { Outcome::Written };
+        assert_eq!(answers[..4], vec![Outcome::Written; 4]);
+        assert_eq!(answers[4..], [rest, Outcome::WasAbsent]);
+    }
+}
+
+#[test]
 fn an_exact_attempt_whose_row_still_stands_was_not_applied() {
     let other = entry("other");
     let write = Write::new(subject(), EpochCheck::Ignore, vec![Change::Put(key(), entry("new"))]).unwrap();
