@@ -16,6 +16,14 @@ ci:
 kill-matrix:
     cargo xtask kill-matrix
 
+# A minute of callers on Redis while everything fails that can: is an assignment lost?
+torture:
+    cargo xtask torture
+
+# What the stores cost beside the bare drivers.
+bench:
+    cargo xtask bench
+
 # The servers of the stores in containers of docker or podman.
 up:
     cargo xtask up

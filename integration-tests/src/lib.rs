@@ -12,11 +12,13 @@
 )]
 
 pub mod authority;
+pub mod far;
 pub mod meddler;
 pub mod proxy;
 pub mod racing;
 pub mod resp;
 pub mod server;
+pub mod torture;
 pub mod waiting;
 
 /// The README, whose examples run as tests of this item.

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -44,6 +44,10 @@ pub struct Proxy {
 struct Counts {
     connections: AtomicUsize,
     bytes_up: AtomicUsize,
+    disturbed: AtomicUsize,
+    round_trips: AtomicUsize,
+    /// Whether a client sent something and nothing has come back since.
+    is_asked: AtomicBool,
 }
 
 impl Proxy {
@@ -91,9 +95,19 @@ impl Proxy {
         self.counts.connections.load(Ordering::SeqCst)
     }
 
+    /// How often clients sent something for the first time after something had come back: of one caller, its round trips.
+    pub fn round_trips(&self) -> usize {
+        self.counts.round_trips.load(Ordering::SeqCst)
+    }
+
     /// How many bytes clients have sent, whatever became of them.
     pub fn bytes_up(&self) -> usize {
         self.counts.bytes_up.load(Ordering::SeqCst)
+    }
+
+    /// How often bytes that came met another rule than to pass.
+    pub fn disturbed(&self) -> usize {
+        self.counts.disturbed.load(Ordering::SeqCst)
     }
 }
 
@@ -117,14 +131,26 @@ async fn connect(
     let end = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let none = AtomicUsize::new(0);
         tokio::select! {
-            end = carry(from_client, to_server, up, &counts.bytes_up) => end,
-            end = carry(from_server, to_client, down, &none) => end,
+            end = carry(from_client, to_server, up, |bytes| counts.asked(bytes), &counts.disturbed) => end,
+            end = carry(from_server, to_client, down, |_| counts.answered(), &counts.disturbed) => end,
         }
     };
     if matches!(end, Ok(End::Reset)) {
         client.set_zero_linger().unwrap();
+    }
+}
+
+impl Counts {
+    fn asked(&self, bytes: usize) {
+        self.bytes_up.fetch_add(bytes, Ordering::SeqCst);
+        if !self.is_asked.swap(true, Ordering::SeqCst) {
+            self.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn answered(&self) {
+        self.is_asked.store(false, Ordering::SeqCst);
     }
 }
 
@@ -137,7 +163,8 @@ async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut rule: watch::Receiver<Rule>,
-    count: &AtomicUsize,
+    count: impl Fn(usize),
+    disturbed: &AtomicUsize,
 ) -> io::Result<End> {
     let mut buffer = vec![0; 64 << 10];
     // How many bytes went since the rule was made.
@@ -147,10 +174,13 @@ async fn carry(
         if read == 0 {
             return Ok(End::Closed);
         }
-        count.fetch_add(read, Ordering::SeqCst);
+        count(read);
         let bytes = &buffer[..read];
         if rule.has_changed().unwrap_or(false) {
             gone = 0;
+        }
+        if *rule.borrow() != Rule::Pass {
+            disturbed.fetch_add(1, Ordering::SeqCst);
         }
         let held = rule.wait_for(|rule| *rule != Rule::Hold).await.map(|rule| *rule);
         let Ok(now) = held else { return Ok(End::Closed) };

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use stickystore_conformance::CASES;
 
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 7] = [
     ("README.md", include_str!("../../README.md")),
     ("ARCHITECTURE.md", include_str!("../../ARCHITECTURE.md")),
     ("CONTRIBUTING.md", include_str!("../../CONTRIBUTING.md")),
     ("CHANGELOG.md", include_str!("../../CHANGELOG.md")),
     ("docs/moving.md", include_str!("../../docs/moving.md")),
+    ("docs/torture.md", include_str!("../../docs/torture.md")),
     ("integration-tests/vectors/README.md", include_str!("../vectors/README.md")),
 ];
 

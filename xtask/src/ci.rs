@@ -13,13 +13,11 @@ pub(crate) struct Options {
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 9] = [
+const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
     ("core without features", &["--package", "stickystore-core", "--all-targets", "--no-default-features"]),
-    ("layers with `tracing`", &["--package", "stickystore-layers", "--all-targets", "--features", "tracing"]),
-    ("layers with `metrics`", &["--package", "stickystore-layers", "--all-targets", "--features", "metrics"]),
     ("facade without features", &["--package", "stickystore", "--all-targets", "--no-default-features"]),
     ("facade with `growthbook`", &["--package", "stickystore", "--all-targets", "--features", "growthbook"]),
     // An application may ask the driver for it, and then we get it too.
@@ -27,20 +25,26 @@ const FEATURE_SETS: [(&str, &[&str]); 9] = [
     ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
 
+/// The layers, each a feature: linted one by one.
+const LAYERS: &[&str] = &["cache", "coalesce", "metrics", "resilience", "tracing", "write-behind"];
+
 /// The facade's stores, each a feature: linted one by one and two by two, since each driver asks for features of what the
 /// others use too.
-const STORES: [&str; 5] = ["cassandra", "embedded", "memcached", "mongodb", "redis"];
+const STORES: &[&str] = &["cassandra", "embedded", "memcached", "mongodb", "redis"];
 
 pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     for (name, features) in FEATURE_SETS {
         let mut clippy = cargo(&["clippy", "--quiet"]);
-        step(&format!("lints, {name}"), clippy.args(features).args(["--", "--deny", "warnings"]))?;
+        step(&format!("lints, {name}"), clippy.args(*features).args(["--", "--deny", "warnings"]))?;
+    }
+    for layer in LAYERS {
+        lint("stickystore-layers", layer, &["--all-targets"])?;
     }
     for (place, one) in STORES.iter().enumerate() {
-        lint_facade(one, &["--all-targets"])?;
+        lint("stickystore", one, &["--all-targets"])?;
         for other in STORES.iter().skip(place + 1) {
-            lint_facade(&format!("{one},{other}"), &[])?;
+            lint("stickystore", &format!("{one},{other}"), &[])?;
         }
     }
     let mut doc = cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]);
@@ -54,9 +58,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     deny()
 }
 
-fn lint_facade(features: &str, targets: &[&str]) -> Result<(), Stop> {
-    let mut clippy = cargo(&["clippy", "--quiet", "--package", "stickystore", "--features", features]);
-    step(&format!("lints, facade with `{features}`"), clippy.args(targets).args(["--", "--deny", "warnings"]))
+/// Lints a package with these features.
+fn lint(package: &str, features: &str, targets: &[&str]) -> Result<(), Stop> {
+    let mut clippy = cargo(&["clippy", "--quiet", "--package", package, "--features", features]);
+    step(
+        &format!("lints, {package} with `{features}`"),
+        clippy.args(targets).args(["--", "--deny", "warnings"]),
+    )
 }
 
 /// Licences, bans and sources always; advisories where their database can be reached.

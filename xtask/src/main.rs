@@ -7,12 +7,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod ci;
 mod containers;
 mod kill_matrix;
 mod needs;
 mod shell;
 mod test;
+mod torture;
 mod verdicts;
 
 #[derive(Parser)]
@@ -30,6 +32,10 @@ enum Verb {
     Ci(ci::Options),
     /// Runs the conformance suite on the broken stores: which case catches which.
     KillMatrix(kill_matrix::Options),
+    /// Runs SDK-like callers on a store while everything fails that can, and sees whether an assignment was lost.
+    Torture(torture::Options),
+    /// What the stores cost beside the bare drivers, with servers of its own: ratios, plots, JSON.
+    Bench(bench::Options),
     /// Brings the servers of `docker-compose.yml` up, and says where they are.
     Up(containers::Options),
     /// Takes them down.
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
         Verb::Test(options) => test::run(&options),
         Verb::Ci(options) => ci::run(&options),
         Verb::KillMatrix(options) => kill_matrix::run(&options),
+        Verb::Torture(options) => torture::run(&options),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Up(options) => containers::up(&options),
         Verb::Down => containers::down(),
     };
@@ -79,8 +87,15 @@ mod tests {
 
     #[test]
     fn every_document_names_verbs_that_exist() {
-        let documents =
-            ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "justfile", ".ci/run"];
+        let documents = [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+            "docs/torture.md",
+            "justfile",
+            ".ci/run",
+        ];
         let arguments = Arguments::command();
         let mut named = 0;
         for document in documents {

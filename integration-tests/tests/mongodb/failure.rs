@@ -270,6 +270,23 @@ async fn a_write_whose_connection_ends_says_that_its_outcome_is_unknown_and_sent
 }
 
 #[tokio::test]
+async fn a_write_that_is_said_not_to_be_applied_is_not_applied_later_either() {
+    let Some(server) = server(&[]) else { return };
+    let proxy = Proxy::start(server.port()).await;
+    let (seen, store, subject) = (store(&server.url()), through(proxy.port()), user("ann"));
+    seen.ping(call()).await.unwrap();
+    // The driver finds the server only when the caller has gone.
+    proxy.down(Rule::Hold);
+    let error = insert(&store, within(DEADLINE), &subject, "ann").await.unwrap_err();
+    assert_eq!(error.effect(), Effect::NotApplied, "{error}");
+    proxy.down(Rule::Pass);
+    let until = Instant::now() + 2 * MACHINE;
+    while Instant::now() < until {
+        assert_eq!(seen.load(call(), &subject).await.unwrap().len(), 0, "nothing was applied");
+    }
+}
+
+#[tokio::test]
 async fn answers_that_come_byte_by_byte_are_whole() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;

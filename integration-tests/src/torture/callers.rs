@@ -1,0 +1,230 @@
+//! Callers that do what SDKs do: they read, decide by their datafile, and write what they decided, each in its SDK's way.
+//! What a caller holds is what it was handed, and the log says it before the call is made.
+//!
+//! A further kind (a session, a service with a ledger) is one more method of [`Caller`] and its share in [`Caller::act`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use stickystore::AsyncSticky;
+use stickystore_core::Result;
+
+use super::datafile::{Datafile, Decision, KEYS};
+use super::dice::Dice;
+use super::history::Moment;
+use super::log::{Answer, Ask, Log, Sent, Side, Told};
+use super::profiles::{Profiles, Reported, effect};
+
+mod optimizely;
+mod others;
+
+/// After how many acts of a process other users come.
+const GENERATION: u64 = 150;
+
+/// How many users there are at a time: few, so that callers meet.
+const USERS: u64 = 4;
+
+/// After how many acts of a process its datafile changes.
+const ROLLOUT: u64 = 60;
+
+/// How many versions the callers are behind that have not heard of the new datafile yet: so many that none of its variations
+/// is known to both.
+const BEHIND: u64 = 6;
+
+/// How often in a thousand a caller does not wait for an answer.
+const IMPATIENT: u64 = 40;
+
+/// How long a mortal user's entries live.
+pub(crate) const MORTAL: Duration = Duration::from_millis(1_500);
+
+/// What the callers of one process share.
+pub(crate) struct Place {
+    /// What they did.
+    pub(crate) log: Arc<Log>,
+    /// The process's number, for the names of what it writes and the version of its datafile.
+    pub(crate) process: String,
+    /// How far its datafile is ahead of others'.
+    pub(crate) rollout: u64,
+    /// How many acts there have been.
+    pub(crate) acts: AtomicU64,
+    /// The stores for users whose entries live for ever, and for those whose entries do not.
+    pub(crate) stores: [Stores; 2],
+    /// The naive store.
+    pub(crate) naive: Arc<dyn Profiles>,
+    /// How many in a thousand acts erase a user.
+    pub(crate) erasures: u64,
+}
+
+/// What a caller calls.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    /// The store with everything bound.
+    pub(crate) sticky: AsyncSticky,
+    /// What Optimizely-like SDKs are given.
+    pub(crate) profiles: Arc<dyn Profiles>,
+    /// The same where they only track.
+    pub(crate) tracking: Arc<dyn Profiles>,
+    /// How long its entries live, in milliseconds.
+    pub(crate) ttl: Option<u64>,
+}
+
+/// One caller: a request handler that serves one user after another.
+pub(crate) struct Caller {
+    place: Arc<Place>,
+    side: Side,
+    is_behind: bool,
+    name: String,
+    dice: Dice,
+    written: u64,
+}
+
+impl Caller {
+    /// The one of this number, who calls stickystore or the naive store.
+    pub(crate) fn new(place: Arc<Place>, side: Side, number: u64, seed: u64) -> Self {
+        let name = format!("{}.{number}", place.process);
+        Self {
+            place,
+            side,
+            is_behind: number.is_multiple_of(3),
+            name,
+            dice: Dice::new(seed, number),
+            written: 0,
+        }
+    }
+
+    /// Serves one request.
+    pub(crate) async fn act(&mut self) {
+        let user = self.user();
+        if self.side == Side::Naive {
+            return self.decide_whole(&user).await;
+        }
+        let erasures = self.place.erasures;
+        match self.dice.below(1_000) {
+            share if share < erasures => self.erase(&user).await,
+            0..350 => self.decide_whole(&user).await,
+            350..480 => self.decide_by_attribute(&user).await,
+            480..680 => self.decide_campaign(&user).await,
+            680..820 => self.assign(&user).await,
+            820..880 => self.track(&user).await,
+            _ => self.look(&user).await,
+        }
+    }
+
+    /// One of those who are there now, or were a while ago.
+    fn user(&mut self) -> String {
+        let acts = self.place.acts.fetch_add(1, Ordering::Relaxed);
+        let generation = (acts / GENERATION).saturating_sub(self.dice.below(2));
+        user(generation, self.dice.below(USERS))
+    }
+
+    fn stores(&self, user: &str) -> Stores {
+        self.place.stores[usize::from(is_mortal(user))].clone()
+    }
+
+    fn profiles(&self, user: &str) -> Arc<dyn Profiles> {
+        match self.side {
+            Side::Ours => self.stores(user).profiles,
+            Side::Naive => Arc::clone(&self.place.naive),
+        }
+    }
+
+    fn datafile(&self) -> Datafile {
+        let version = self.place.rollout + self.place.acts.load(Ordering::Relaxed) / ROLLOUT;
+        Datafile { version: if self.is_behind { version } else { version + BEHIND } }
+    }
+
+    /// What it decides for these keys, each with what it holds there: what is newly bucketed, as what is sent.
+    fn decide<'a>(
+        &mut self,
+        keys: impl IntoIterator<Item = (u64, String, Option<(&'a str, &'a str)>)>,
+    ) -> BTreeMap<String, (&'static str, Sent)> {
+        let datafile = self.datafile();
+        let mut decided = BTreeMap::new();
+        for (number, key, held) in keys {
+            let (variation, token) = held.unzip();
+            if let Decision::Bucket(variation) = datafile.decide(number, variation, &mut self.dice) {
+                let sent = Sent { token: self.token(), held: token.map(str::to_owned) };
+                decided.insert(key, (variation, sent));
+            }
+        }
+        decided
+    }
+
+    /// A name for its next write.
+    fn token(&mut self) -> String {
+        self.written += 1;
+        format!("{}.{}", self.name, self.written)
+    }
+
+    /// Some of an SDK's keys.
+    fn some_keys(&mut self, prefix: &str) -> Vec<(u64, String)> {
+        let keys = (0..KEYS).map(|number| (number, format!("{prefix}{number}")));
+        keys.filter(|_| self.dice.happens(500)).collect()
+    }
+
+    /// Waits for an answer, mostly; what it does not wait for goes on, and is answered to nobody.
+    async fn wait<T: Send + 'static>(&mut self, call: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        if !self.dice.happens(IMPATIENT) {
+            return Some(call.await);
+        }
+        let patience = Duration::from_micros(self.dice.below(1_500));
+        let answer = tokio::time::timeout(patience, tokio::spawn(call)).await.ok();
+        if answer.is_none() && self.side == Side::Ours {
+            self.place.log.fault("hidden");
+        }
+        answer.map(|answer| answer.unwrap())
+    }
+
+    /// The time between a lookup and its save.
+    async fn think(&mut self) {
+        match self.dice.below(100) {
+            0..8 => tokio::time::sleep(Duration::from_millis(self.dice.below(100))).await,
+            8..75 => tokio::time::sleep(Duration::from_micros(self.dice.below(4_000))).await,
+            _ => tokio::task::yield_now().await,
+        }
+    }
+
+    /// Says that a save is made.
+    fn sends(&self, user: &str, sent: &BTreeMap<String, (&'static str, Sent)>, knew: Option<Moment>) -> u64 {
+        let entries = sent.iter().map(|(key, (_, sent))| (key.clone(), sent.clone())).collect();
+        let ttl = if self.side == Side::Ours { self.stores(user).ttl } else { None };
+        self.place.log.call(self.side, user, Ask::Save { entries, knew, ttl })
+    }
+
+    /// Says what became of it.
+    fn sent(&self, id: u64, sent: &BTreeMap<String, (&'static str, Sent)>, report: Option<Result<Reported>>) {
+        let all = |told: Told| sent.keys().map(|key| (key.clone(), (told, None))).collect();
+        let saved = match report {
+            Some(Ok(reported)) => reported,
+            Some(Err(error)) => all(effect(&error)),
+            None => all(Told::Unknown),
+        };
+        self.place.log.answer(id, Answer::Saved(saved));
+    }
+}
+
+/// All keys of all SDKs.
+pub(crate) fn all_keys() -> Vec<String> {
+    ["e", "c", "a"].iter().flat_map(|prefix| keys(prefix)).collect()
+}
+
+/// The keys of one SDK.
+pub(crate) fn keys(prefix: &str) -> Vec<String> {
+    (0..KEYS).map(|number| format!("{prefix}{number}")).collect()
+}
+
+/// The users of all generations until now.
+pub(crate) fn users(acts: u64) -> impl Iterator<Item = String> {
+    (0..=acts / GENERATION).flat_map(|generation| (0..USERS).map(move |number| user(generation, number)))
+}
+
+/// Whether this user's entries expire.
+pub(crate) fn is_mortal(user: &str) -> bool {
+    user.ends_with(['1', '3'])
+}
+
+fn user(generation: u64, number: u64) -> String {
+    format!("u{generation}-{number}")
+}

@@ -1,0 +1,162 @@
+//! What one process of the run does: callers over a store, until they have done what was ordered or its input ends; then a
+//! look at every user. It logs into a file, and says how far it is.
+
+use std::io::{BufRead as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stickystore::AsyncSticky;
+use stickystore_core::{AsyncStore, Namespace, Ttl};
+use stickystore_services::Settings;
+
+use super::callers::{Caller, MORTAL, Place, Stores, users};
+use super::clock::Apart;
+use super::faulty::{Faulty, Rates};
+use super::log::{Log, Side};
+use super::naive::{Texts, Whole};
+use super::plants::Plant;
+
+/// How many callers a process has for stickystore, and how many for the naive store.
+const CALLERS: u64 = 8;
+const NAIVE_CALLERS: u64 = 3;
+
+/// How long a call may take: some fail by it, and most do not.
+const DEADLINE: Duration = Duration::from_secs(1);
+
+/// For how long a replaced value must not come back: short, so that it does.
+const REPLACE_BACK_AFTER: Duration = Duration::from_millis(100);
+
+/// After how many acts it says how far it is.
+const SAYS: u64 = 25;
+
+/// What a process is ordered to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// Where the store is.
+    pub(crate) url: String,
+    /// What to begin random numbers with.
+    pub(crate) seed: u64,
+    /// The number of the process.
+    pub(crate) process: u64,
+    /// How many that had its number were killed before it.
+    pub(crate) life: u64,
+    /// See [`Apart`].
+    pub(crate) beginning: u64,
+    /// See [`Apart`].
+    pub(crate) ahead: i64,
+    /// How many acts of the process there have been.
+    pub(crate) from: u64,
+    /// How many there are to be.
+    pub(crate) to: u64,
+    /// Where it logs.
+    pub(crate) log: PathBuf,
+    /// The bug that is planted, by name.
+    pub(crate) plant: Option<String>,
+    /// What goes wrong in the process itself.
+    pub(crate) rates: Rates,
+}
+
+/// Does what the argument orders.
+///
+/// # Panics
+/// At whatever should not happen; the message says what.
+pub(crate) fn child(order: &str) {
+    let order: Order = serde_json::from_str(order).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&is_stopped);
+    std::thread::spawn(move || {
+        // Whoever ordered it says that it is enough by saying no more.
+        for _ in std::io::stdin().lock().lines().map_while(Result::ok) {}
+        stop.store(true, Ordering::SeqCst);
+    });
+    runtime.block_on(run(&order, &is_stopped));
+    // A call that nobody waits for any more is no reason to stay.
+    runtime.shutdown_background();
+}
+
+async fn run(order: &Order, is_stopped: &Arc<AtomicBool>) {
+    let sign = if order.url.contains('?') { '&' } else { '?' };
+    let opened = stickystore::open_async(&format!("{}{sign}namespace=torture", order.url)).await.unwrap();
+    let log = Arc::new(Log::create(&order.log, order.ahead));
+    let hits = Arc::clone(&log);
+    let rates = order.rates;
+    let seed = order.seed ^ (order.process << 32) ^ (order.life << 48);
+    let hit = Arc::new(move |name: &str| hits.fault(name));
+    let faulty = Arc::new(Faulty::new(Arc::clone(opened.store()), rates, seed, hit));
+    // The same for the naive store, whose faults are not counted.
+    let naive = Arc::new(Faulty::new(Arc::clone(opened.store()), rates, !seed, Arc::new(|_: &str| {})));
+    let place = Arc::new(place(order, Arc::clone(&log), &faulty, naive));
+    let callers = (0..CALLERS + NAIVE_CALLERS).map(|number| {
+        let side = if number < CALLERS { Side::Ours } else { Side::Naive };
+        let mut caller = Caller::new(Arc::clone(&place), side, number, seed);
+        let (place, is_stopped, to) = (Arc::clone(&place), Arc::clone(is_stopped), order.to);
+        tokio::spawn(async move {
+            while place.acts.load(Ordering::Relaxed) < to && !is_stopped.load(Ordering::Relaxed) {
+                caller.act().await;
+                let acts = place.acts.load(Ordering::Relaxed);
+                if acts.is_multiple_of(SAYS) {
+                    say(&acts.to_string());
+                }
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    faulty.stop();
+    say(AUDITS);
+    let mut auditor = Caller::new(Arc::clone(&place), Side::Ours, CALLERS + NAIVE_CALLERS, seed);
+    for user in users(place.acts.load(Ordering::Relaxed)) {
+        auditor.audit(&user).await;
+    }
+    say(DONE);
+}
+
+/// What is said before the look at every user, and after it.
+pub(super) const AUDITS: &str = "audits";
+pub(super) const DONE: &str = "done";
+
+fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) -> Place {
+    let settings = Settings::new(Namespace::new("torture").unwrap())
+        .with_clock(Apart { beginning: order.beginning, ahead: order.ahead })
+        .with_deadline(DEADLINE)
+        .with_replace_back_after(REPLACE_BACK_AFTER);
+    let plant = order.plant.as_deref().map(|name| Plant::named(name).unwrap());
+    let store: Arc<dyn AsyncStore> = Arc::clone(store) as _;
+    let store = plant.map_or(Arc::clone(&store), |plant| plant.in_store(store));
+    let stores = |settings: Settings, ttl: Option<Duration>| {
+        let planted = plant.and_then(|plant| plant.in_profiles(&store, &settings));
+        let sticky = AsyncSticky::new(Arc::clone(&store), settings);
+        Stores {
+            profiles: planted.unwrap_or_else(|| Arc::new(sticky.optimizely())),
+            tracking: Arc::new(sticky.optimizely().tracking_only()),
+            ttl: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap()),
+            sticky,
+        }
+    };
+    let mortal = settings.clone().with_ttl(Ttl::new(MORTAL).unwrap());
+    let naively = Settings::new(Namespace::new("naive").unwrap()).with_deadline(DEADLINE);
+    Place {
+        log,
+        process: format!("p{}l{}", order.process, order.life),
+        rollout: order.process,
+        acts: AtomicU64::new(order.from),
+        stores: [stores(settings, None), stores(mortal, Some(MORTAL))],
+        naive: if order.url.starts_with("redis:") {
+            Arc::new(Texts::new(&order.url))
+        } else {
+            Arc::new(Whole::new(naive, naively))
+        },
+        erasures: 25,
+    }
+}
+
+/// One line, whole and at once. Nobody may listen any more.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush());
+}

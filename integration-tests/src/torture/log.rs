@@ -1,0 +1,220 @@
+//! The log of one process: a line when a call is made, with what its caller holds, and a line when it is answered. What a
+//! process that was killed had begun is there, and has no answer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::clock;
+use super::history::{Fate, Moment};
+
+/// One line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Line {
+    /// The process has begun, and its clock is so many milliseconds ahead.
+    Start {
+        /// How many.
+        ahead: i64,
+    },
+    /// A call is made.
+    Call {
+        /// Its number, in this log.
+        id: u64,
+        /// When.
+        at: Moment,
+        /// On whom, and what.
+        call: Call,
+    },
+    /// A call is answered; to its caller, at least.
+    Answer {
+        /// Of which call.
+        id: u64,
+        /// When.
+        at: Moment,
+        /// What.
+        answer: Answer,
+    },
+    /// A fault hit a call in flight.
+    Fault {
+        /// Which.
+        name: String,
+    },
+}
+
+/// One call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Call {
+    /// Whether it is of the store that has to keep its promise, or of the naive one.
+    pub(crate) side: Side,
+    /// The user.
+    pub(crate) user: String,
+    /// What is asked.
+    pub(crate) ask: Ask,
+}
+
+/// Which store is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Side {
+    /// Stickystore.
+    Ours,
+    /// A whole profile in one value, read, changed and written.
+    Naive,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Ask {
+    /// What stands under these keys.
+    Read {
+        /// Which; those that do not stand there are absent.
+        keys: Vec<String>,
+    },
+    /// To write these.
+    Save {
+        /// By key.
+        entries: BTreeMap<String, Sent>,
+        /// When the read ended by which the caller knows of erasures.
+        knew: Option<Moment>,
+        /// How long they are to live, in milliseconds.
+        ttl: Option<u64>,
+    },
+    /// To forget the user.
+    Erase,
+}
+
+/// What a caller sends for a key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    /// The write's own token.
+    pub(crate) token: String,
+    /// The token that it had been handed there.
+    pub(crate) held: Option<String>,
+}
+
+/// What a caller is answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// Nothing, to a read that failed or that it did not wait for.
+    Nothing,
+    /// These tokens stand there.
+    Shown(BTreeMap<String, String>),
+    /// What became of what was sent, and what stands there in its place where that was said.
+    Saved(BTreeMap<String, (Told, Option<String>)>),
+    /// The user is erased: surely, or nobody knows.
+    Erased {
+        /// Surely.
+        surely: bool,
+    },
+}
+
+/// See [`Fate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Told {
+    /// It stands.
+    Acknowledged,
+    /// Nobody knows.
+    Unknown,
+    /// Refused.
+    Refused,
+    /// Not applied.
+    Failed,
+}
+
+impl From<Told> for Fate {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Acknowledged => Self::Acknowledged,
+            Told::Unknown => Self::Unknown,
+            Told::Refused => Self::Refused,
+            Told::Failed => Self::Failed,
+        }
+    }
+}
+
+/// Where a process writes its lines; each is with the kernel before the call is made, so that a kill loses none.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: Mutex<File>,
+    next: AtomicU64,
+}
+
+impl Log {
+    /// A new log in this file.
+    pub(crate) fn create(path: &Path, ahead: i64) -> Self {
+        let file = OpenOptions::new().create_new(true).append(true).open(path).unwrap();
+        let log = Self { file: Mutex::new(file), next: AtomicU64::new(0) };
+        log.write(&Line::Start { ahead });
+        log
+    }
+
+    /// A call is about to be made; gives its number.
+    pub(crate) fn call(&self, side: Side, user: &str, ask: Ask) -> u64 {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let call = Call { side, user: user.to_owned(), ask };
+        self.write(&Line::Call { id, at: clock::now(), call });
+        id
+    }
+
+    /// It was answered; gives when.
+    pub(crate) fn answer(&self, id: u64, answer: Answer) -> Moment {
+        let at = clock::now();
+        self.write(&Line::Answer { id, at, answer });
+        at
+    }
+
+    /// A fault hit a call in flight.
+    pub(crate) fn fault(&self, name: &str) {
+        self.write(&Line::Fault { name: name.to_owned() });
+    }
+
+    fn write(&self, line: &Line) {
+        let mut text = serde_json::to_string(line).unwrap();
+        text.push('\n');
+        self.file.lock().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+}
+
+/// What one process did.
+#[derive(Debug, Default)]
+pub(crate) struct Logged {
+    /// How far its clock was ahead, in milliseconds.
+    pub(crate) ahead: i64,
+    /// Each call with when it was made, and its answer with when it came.
+    pub(crate) calls: Vec<(Moment, Call, Option<(Moment, Answer)>)>,
+    /// The faults that hit a call, by name.
+    pub(crate) faults: BTreeMap<String, u64>,
+}
+
+impl Logged {
+    /// Reads a log. The last line of a process that was killed may be torn.
+    pub(crate) fn read(path: &Path) -> Self {
+        let mut logged = Self::default();
+        let mut places = HashMap::new();
+        for line in BufReader::new(File::open(path).unwrap()).lines() {
+            let Ok(line) = serde_json::from_str(&line.unwrap()) else { break };
+            match line {
+                Line::Start { ahead } => logged.ahead = ahead,
+                Line::Call { id, at, call } => {
+                    places.insert(id, logged.calls.len());
+                    logged.calls.push((at, call, None));
+                }
+                Line::Answer { id, at, answer } => logged.calls[places[&id]].2 = Some((at, answer)),
+                Line::Fault { name } => *logged.faults.entry(name).or_default() += 1,
+            }
+        }
+        logged
+    }
+
+    /// Whether it had a call of stickystore in flight at some time of this.
+    pub(crate) fn is_in_flight(&self, begin: Moment, end: Moment) -> bool {
+        let ended = |answer: &Option<(Moment, Answer)>| answer.as_ref().map_or(Moment::MAX, |(at, _)| *at);
+        self.calls
+            .iter()
+            .any(|(at, call, answer)| call.side == Side::Ours && *at <= end && ended(answer) >= begin)
+    }
+}

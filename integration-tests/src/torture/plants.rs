@@ -1,0 +1,84 @@
+//! Planted bugs: stores that break their promise, each in a way that somebody's store does. A run has to find every one.
+//!
+//! Those that keep books instead of taking receipts are in `bookkeeping`; those that are stores in `broken`.
+
+use std::sync::Arc;
+
+use stickystore_core::AsyncStore;
+use stickystore_services::Settings;
+
+use super::naive::Whole;
+use super::profiles::Profiles;
+
+mod bookkeeping;
+mod broken;
+
+use bookkeeping::{Bookkeeper, Books};
+use broken::{Broken, Bug};
+
+/// A planted bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plant {
+    /// In what SDKs are given: the whole profile is overwritten.
+    WholeProfile,
+    /// In what SDKs are given: a read is proved by books.
+    Books(Books),
+    /// In the store.
+    Store(Bug),
+}
+
+/// All of them, by name.
+pub(crate) const ALL: [(&str, Plant); 13] = [
+    ("whole-profile", Plant::WholeProfile),
+    ("any-match-ledger", Plant::Books(Books::AnyMatch)),
+    ("fifo-ledger", Plant::Books(Books::Fifo)),
+    ("thread-local", Plant::Books(Books::LastLookup)),
+    ("last-write-wins", Plant::Store(Bug::LastWriteWins)),
+    ("value-comparison", Plant::Books(Books::Values)),
+    ("insert-without-epoch", Plant::Store(Bug::NoEpoch)),
+    ("failed-lookup-overwrites", Plant::Store(Bug::FailedLookupOverwrites)),
+    ("acknowledged-before-written", Plant::Store(Bug::AcknowledgedEarly)),
+    ("unknown-is-written-again", Plant::Store(Bug::UnknownAgain)),
+    ("error-is-success", Plant::Store(Bug::ErrorIsSuccess)),
+    ("duplicate-overwrites", Plant::Store(Bug::DuplicateOverwrites)),
+    ("buffered-in-the-process", Plant::Store(Bug::Buffered)),
+];
+
+/// Their names.
+pub const PLANTS: [&str; ALL.len()] = {
+    let mut names = [""; ALL.len()];
+    let mut at = 0;
+    while at < ALL.len() {
+        names[at] = ALL[at].0;
+        at += 1;
+    }
+    names
+};
+
+impl Plant {
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|(known, _)| *known == name).map(|(_, plant)| *plant)
+    }
+
+    /// The store with this bug.
+    pub(crate) fn in_store(self, store: Arc<dyn AsyncStore>) -> Arc<dyn AsyncStore> {
+        match self {
+            Self::Store(bug) => Arc::new(Broken::new(store, bug)),
+            Self::WholeProfile | Self::Books(_) => store,
+        }
+    }
+
+    /// What SDKs are given in the place of ours, if the bug is there.
+    pub(crate) fn in_profiles(
+        self,
+        store: &Arc<dyn AsyncStore>,
+        settings: &Settings,
+    ) -> Option<Arc<dyn Profiles>> {
+        match self {
+            Self::WholeProfile => Some(Arc::new(Whole::new(Arc::clone(store), settings.clone()))),
+            Self::Books(books) => Some(Arc::new(Bookkeeper::new(Arc::clone(store), settings.clone(), books))),
+            Self::Store(_) => None,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The torture run: every store comes through some seconds of it, and it finds every bug that is planted. The whole minute is
+//! `cargo xtask torture`.
+#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
+
+mod plants;
+mod stores;
+
+use std::sync::Mutex;
+
+use stickystore_integration_tests::server::Missing;
+use stickystore_integration_tests::torture::{Backend, Plan, Until, Verdict, run};
+
+/// What the runs of these tests begin with.
+const SEED: u64 = 1;
+
+/// One run at a time: each has the machine to itself, or too little happens in it.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Runs until each process has served so many requests; nothing where there is no such server, which it says.
+fn torture(backend: Backend, acts: u64, plant: Option<&'static str>) -> Option<Verdict> {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let plan = Plan { backend, nodes: 1, seed: SEED, until: Until::Acts(acts), plant };
+    match run(env!("CARGO_BIN_EXE_torture"), &plan) {
+        Ok(verdict) => Some(verdict),
+        Err(Missing(why)) => {
+            println!("skipped: {why}");
+            None
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Nothing is lost and nothing flips, on any store, while enough goes wrong; and the naive store loses beside it.
+
+use stickystore_integration_tests::torture::Backend;
+
+use crate::torture;
+
+/// Sees that a run of so many requests a process finds nothing, and that enough happened in it.
+fn comes_through(backend: Backend, acts: u64) {
+    let Some(verdict) = torture(backend, acts, None) else { return };
+    println!("{verdict}");
+    assert_eq!(verdict.objection(), None, "{verdict}");
+    assert!(verdict.naive.lost + verdict.naive.flipped > 0, "the naive store loses: {verdict}");
+}
+
+#[test]
+fn memory_loses_nothing() {
+    comes_through(Backend::Memory, 3_000);
+}
+
+#[test]
+fn embedded_loses_nothing_when_its_process_is_killed() {
+    comes_through(Backend::Embedded, 4_000);
+}
+
+#[test]
+fn redis_loses_nothing_when_processes_and_the_server_are_killed() {
+    comes_through(Backend::Redis, 3_500);
+}
+
+#[test]
+fn memcached_loses_nothing_when_processes_are_killed() {
+    comes_through(Backend::Memcached, 3_500);
+}
+
+#[test]
+fn mongodb_loses_nothing_when_processes_are_killed() {
+    comes_through(Backend::MongoDb, 1_500);
+}
+
+#[test]
+fn cassandra_loses_nothing_when_processes_are_killed() {
+    comes_through(Backend::Cassandra, 1_500);
+}
