@@ -1,5 +1,7 @@
 //! Certificate authorities of the tests' own, and the certificates that they issue.
 
+use std::time::{Duration, SystemTime};
+
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
 /// An authority that nobody else trusts.
@@ -33,6 +35,14 @@ impl Authority {
     pub fn issue_expired(&self, name: &str) -> Issued {
         let mut params = params(name);
         params.not_after = date_time_ymd(2020, 1, 1);
+        self.sign(&params)
+    }
+
+    /// A certificate for this name that ends so soon, for servers that do not start with one that has ended.
+    pub fn issue_for(&self, name: &str, lasts: Duration) -> Issued {
+        let mut params = params(name);
+        let ends = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + lasts;
+        params.not_after = date_time_ymd(1970, 1, 1) + ends;
         self.sign(&params)
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::{
@@ -36,6 +35,9 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// How many users of one batch are written at the same time: a batch leaves connections for others.
 const BATCH_WRITES: usize = 16;
+
+/// How many of these questions are asked at the same time, for the same reason.
+const BATCH_READS: usize = 8;
 
 /// How long `close` waits for the servers at most, whatever its deadline says.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -264,7 +266,8 @@ impl MongodbStore {
             };
             self.find(filter, projection.clone(), chunk.len(), deadline)
         };
-        let found = join_all(chunks.iter().map(|chunk| find(chunk))).await;
+        let questions: Vec<_> = chunks.iter().map(|chunk| find(chunk)).collect();
+        let found: Vec<_> = stream::iter(questions).buffered(BATCH_READS).collect().await;
         let mut by_id: HashMap<&str, Result<&RawDocumentBuf>> = HashMap::new();
         for (chunk, found) in chunks.iter().zip(&found) {
             match found {

@@ -18,6 +18,9 @@ use crate::bench::{behind, call, entry, key, server, store, user, within};
 /// deadline.
 const LOOKS_AGAIN: Duration = Duration::from_millis(1_500);
 
+/// How much later than it should a call may be seen to end on a machine that has others to serve.
+const MACHINE: Duration = Duration::from_secs(1);
+
 /// The next so many writes of that kind are done, and the connection ends before the answer.
 fn lose_replies(server: &MongoDb, times: i32) {
     let fail = doc! {
@@ -280,4 +283,17 @@ async fn calls_that_meet_a_closing_store_are_answered_or_closed_and_unknown_if_t
         }
         store.close(call()).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_nowhere_is_unavailable_in_time() {
+    // Nobody ever has a name below this one.
+    let store = store("mongodb+srv://servers.example.invalid/shop");
+    let began = Instant::now();
+    let error = store.put(within(400), &user("ann"), key("k"), entry("v")).await.unwrap_err();
+    // No answer at all is a matter of time.
+    let kinds = [ErrorKind::Unavailable, ErrorKind::Timeout];
+    assert!(kinds.contains(&error.kind()) && error.effect() == Effect::NotApplied, "{error}");
+    assert!(began.elapsed() < Duration::from_millis(400 + 100) + MACHINE, "{:?}", began.elapsed());
+    store.close(call()).await.unwrap();
 }

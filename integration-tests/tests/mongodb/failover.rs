@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use stickystore_core::{
-    AsyncStoreExt as _, Effect, EpochCheck, ErrorKind, Namespace, Outcome, Revision, Subject, UserId,
+    AsyncStoreExt as _, Effect, EpochCheck, ErrorKind, Namespace, Outcome, Result, Revision, Subject, UserId,
 };
 use stickystore_integration_tests::server::mongodb::MongoDb;
 use stickystore_mongodb::MongodbStore;
@@ -17,6 +17,9 @@ const ELECTIONS: usize = 20;
 
 /// How many write at the same time.
 const WRITERS: usize = 8;
+
+/// How many count at the same time.
+const COUNTERS: usize = 4;
 
 /// How many users each of them has: few, so that they are met again.
 const USERS: u64 = 40;
@@ -85,6 +88,39 @@ async fn work(
     }
 }
 
+/// Counts by replacing what it read, and asks again, with the same revision, until it knows; answers how far it came. Nobody
+/// else writes this user.
+async fn count(store: MongodbStore, subject: Subject, ended: Arc<AtomicBool>) -> u64 {
+    let at = key("counter");
+    let number = |count: u64| entry(&count.to_string());
+    let mut stands = number(0);
+    until_known(|| store.insert(within(2_000), &subject, EpochCheck::Is(None), at.clone(), stands.clone()))
+        .await;
+    for count in 1.. {
+        let next = number(count);
+        let answer =
+            until_known(|| store.replace(within(2_000), &subject, at.clone(), stands.revision, next.clone()));
+        assert_eq!(answer.await, Outcome::Replaced, "count {count} is made once");
+        stands = next;
+        if ended.load(Ordering::Relaxed) {
+            return count;
+        }
+    }
+    unreachable!("it counts until it is told to stop")
+}
+
+async fn until_known<F: Future<Output = Result<Outcome>>>(ask: impl Fn() -> F) -> Outcome {
+    loop {
+        match ask().await {
+            Ok(outcome) => return outcome,
+            Err(error) => {
+                let meanwhile = [ErrorKind::Unavailable, ErrorKind::Timeout];
+                assert!(meanwhile.contains(&error.kind()), "{error}");
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_or_served_outlives_twenty_primaries() {
     let Some(mut set) = or_skip(MongoDb::replica_set(3, &[])) else { return };
@@ -98,6 +134,13 @@ async fn what_was_acknowledged_or_served_outlives_twenty_primaries() {
             tokio::spawn(work(store, namespace, Arc::clone(&told), Arc::clone(&ended), Arc::clone(&done)))
         })
         .collect();
+    let counters: Vec<_> = (0..COUNTERS)
+        .map(|i| {
+            let subject = Subject::new(namespace.clone(), UserId::new(format!("counter {i}")).unwrap());
+            let counter = count(stores[i % stores.len()].clone(), subject.clone(), Arc::clone(&ended));
+            (subject, tokio::spawn(counter))
+        })
+        .collect();
     for election in 0..ELECTIONS {
         let killed = tokio::task::block_in_place(|| {
             let primary = set.wait_for_primary();
@@ -108,6 +151,7 @@ async fn what_was_acknowledged_or_served_outlives_twenty_primaries() {
         while done.load(Ordering::Relaxed) < before + 20 {
             assert!(began.elapsed() < ELECTED_WITHIN, "calls work again, election {election}");
             assert!(workers.iter().all(|worker| !worker.is_finished()), "a claim failed");
+            assert!(counters.iter().all(|(_, counter)| !counter.is_finished()), "a count failed");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         tokio::task::block_in_place(|| set.start_again(killed));
@@ -115,6 +159,12 @@ async fn what_was_acknowledged_or_served_outlives_twenty_primaries() {
     ended.store(true, Ordering::Relaxed);
     for worker in workers {
         worker.await.unwrap();
+    }
+    for (subject, counter) in counters {
+        let count = counter.await.unwrap();
+        let found = stores[0].get(call(), &subject, &key("counter")).await.unwrap().unwrap();
+        assert_eq!(found.value, entry(&count.to_string()).value, "each count was made, and none twice");
+        assert!(count > 20, "they counted between the elections: {count}");
     }
     let told: Vec<_> = told.0.lock().unwrap().drain().collect();
     assert!(told.len() > ELECTIONS * 20, "there was a load: {}", told.len());

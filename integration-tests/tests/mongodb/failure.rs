@@ -109,22 +109,6 @@ async fn a_restart_between_two_calls_goes_unnoticed_and_repetitions_are_counted(
 }
 
 #[tokio::test]
-async fn a_reply_that_is_lost_is_asked_for_again_by_the_driver_and_counted() {
-    let Some(server) = server(&[]) else { return };
-    let (store, subject) = (store(&server.url()), user("ann"));
-    insert(&store, call(), &subject, "a").await.unwrap();
-    let fail = mongodb::bson::doc! {
-        "configureFailPoint": "failCommand",
-        "mode": { "times": 1 },
-        // Done, and the connection ends before the answer.
-        "data": { "failCommands": ["findAndModify"], "closeConnection": true },
-    };
-    server.admin(fail);
-    assert_eq!(insert(&store, call(), &subject, "b").await.unwrap(), Outcome::Inserted);
-    assert_eq!(store.driver_retries(), 1);
-}
-
-#[tokio::test]
 async fn a_paused_server_is_a_timeout_and_its_late_answers_reach_nobody_else() {
     let Some(server) = server(&[]) else { return };
     let (store, subjects) = (store(&server.url()), ["ann", "bob", "eve"].map(user));

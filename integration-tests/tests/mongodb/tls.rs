@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use stickystore_core::{AsyncStoreExt as _, Effect, ErrorKind, Result};
 use stickystore_integration_tests::authority::{Authority, Issued};
@@ -85,6 +86,24 @@ async fn certificates_that_are_wrong_in_different_ways_are_told_apart() {
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Config, Effect::NotApplied), "{error}");
         assert!(error.context().contains(says), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_while_its_server_runs_is_named() {
+    /// How long it lasts: the server does not start with one that has ended.
+    const SHORT: Duration = Duration::from_secs(20);
+    let authority = Authority::new("ours");
+    let own = authority.issue_for("127.0.0.1", SHORT);
+    let until = Instant::now() + 3 * SHORT;
+    let Some(secure) = Secure::start(&authority, &own, NO_CERTIFICATE) else { return };
+    let error = loop {
+        match works(&secure.url()).await {
+            Ok(()) => assert!(Instant::now() < until, "it ends"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Config, Effect::NotApplied), "{error}");
+    assert!(error.context().contains("has expired"), "{error}");
 }
 
 #[tokio::test]
