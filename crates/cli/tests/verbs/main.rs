@@ -9,4 +9,5 @@ mod import;
 #[cfg(feature = "redis")]
 mod moving;
 mod optimizely;
+mod retired;
 mod vwo;
