@@ -5,9 +5,9 @@ mod bench;
 mod conformance;
 mod doctor;
 mod entries;
+mod given_to_nobody;
 mod import;
 #[cfg(feature = "redis")]
 mod moving;
 mod optimizely;
-mod retired;
 mod vwo;

@@ -1,7 +1,8 @@
 //! The commit: one write for all users of a session, and what is reported of each entry. No I/O.
 //!
-//! Every change goes under the revision that was read ([`sent`](super::sent)). Where somebody else was faster, what stands there is taken into the
-//! view; VWO's records, whose goals are to be added to whatever stands there, are set again as their service does it. What
+//! Every change goes under the revision that was read ([`sent`](super::sent)). Where somebody else was faster, what stands
+//! there is taken into the view; what is retired is replaced all the same ([`retake`](super::retake)); VWO's records, whose
+//! goals are to be added to whatever stands there, are set again as their service does it ([`replay`](super::replay)). What
 //! is not known then is read again, for who decides once more.
 
 use stickystore_core::{Call, EpochCheck, MAX_CHANGES, Outcome, Profile, Read, Result, Subject, Write};

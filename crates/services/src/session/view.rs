@@ -117,11 +117,10 @@ impl View {
     /// # Errors
     /// Those of [`UserStorageService::set`]; [`ErrorKind::Invalid`] for a user that the session was not begun for.
     pub fn set(&self, record: &Record) -> Result<()> {
-        let (user_id, campaign) = (record.user_id(), Key::new(record.campaign_key())?);
-        let mut record = record.clone();
+        let (mut record, campaign) = (record.clone(), Key::new(record.campaign_key())?);
         let is_read = {
             let mut state = self.overlay.state();
-            let user = state.user_to_change(user_id)?;
+            let user = state.user_to_change(record.user_id())?;
             if !record.is_proved()
                 && let Some(Given::Always(given)) = user.handed.record(campaign.as_str())
             {
@@ -132,15 +131,23 @@ impl View {
             }
             user.base.is_ok()
         };
-        let report = self.set_here(&record)?;
-        let mut state = self.overlay.state();
-        let user = state.user_to_change(user_id)?;
-        if !is_read || user.pending.contains_key(&campaign) {
+        if !is_read {
+            // What it adds to, only the commit can see: until then nothing more can be wrong with it than its own.
+            Set::new(&record, &self.settings, self.settings.call())?;
+            let mut state = self.overlay.state();
+            let user = state.user_to_change(record.user_id())?;
             user.records.entry(campaign).or_default().push(record);
+            return Ok(());
         }
-        drop(state);
-        // What a set makes of a record that could not be read, the commit tells.
-        if is_read { self.note(user_id, &report) } else { Ok(()) }
+        let report = self.set_here(&record)?;
+        {
+            let mut state = self.overlay.state();
+            let user = state.user_to_change(record.user_id())?;
+            if user.pending.contains_key(&campaign) {
+                user.records.entry(campaign).or_default().push(record.clone());
+            }
+        }
+        self.note(record.user_id(), &report)
     }
 
     /// [`set`](Self::set) of an SDK's JSON, in whatever spelling.
