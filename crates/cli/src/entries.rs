@@ -6,7 +6,7 @@ use stickystore::{How, Value};
 use stickystore_core::json::ObjectWriter;
 
 use crate::answer::{Answer, one_line, read_input, say};
-use crate::opening::StoreOptions;
+use crate::opening::{RetiredOptions, StoreOptions};
 
 #[derive(clap::Args)]
 pub(crate) struct AssignOptions {
@@ -16,6 +16,8 @@ pub(crate) struct AssignOptions {
     value: String,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    retired: RetiredOptions,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -67,7 +69,7 @@ struct Named {
 /// Keeps the value unless the user has one, and prints what is kept.
 pub(crate) fn assign(options: &AssignOptions) -> Result<Answer, Box<dyn Error>> {
     let value = value(&options.value)?;
-    let sticky = options.store.open()?;
+    let sticky = options.retired.of(options.store.open()?);
     let assigned = sticky.assign(&options.named.user, &options.named.key, || value)?;
     let how = match assigned.how {
         How::New => "new",

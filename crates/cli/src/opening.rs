@@ -1,6 +1,6 @@
 //! Which store a verb works on: `--store`, with what a person would leave out.
 
-use stickystore::{Registry, Result, Sticky};
+use stickystore::{Registry, Result, Settings, Sticky};
 
 /// Where a store is if nobody says otherwise: a file in the current folder.
 const DEFAULT_STORE: &str = "embedded:stickystore.redb";
@@ -20,6 +20,23 @@ pub(crate) struct StoreOptions {
     /// What keeps projects and environments apart, unless the URL names it [default: default]
     #[arg(long, value_name = "NAME", env = "STICKYSTORE_NAMESPACE")]
     namespace: Option<String>,
+}
+
+/// Which values count as absent, for the verbs that a service stands behind.
+#[derive(clap::Args)]
+pub(crate) struct RetiredOptions {
+    /// Count this value under this key as absent: it is given to nobody, and the next save replaces it; may be repeated
+    #[arg(long, num_args = 2, value_names = ["KEY", "VALUE"])]
+    retired: Vec<String>,
+}
+
+impl RetiredOptions {
+    /// The same store, with these values retired.
+    pub(crate) fn of(&self, sticky: Sticky) -> Sticky {
+        let (pairs, _) = self.retired.as_chunks::<2>();
+        let retire = |settings: Settings, [key, value]: &[String; 2]| settings.with_retired(key, value);
+        sticky.with_settings(|settings| pairs.iter().fold(settings, retire))
+    }
 }
 
 impl StoreOptions {

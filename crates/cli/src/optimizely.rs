@@ -5,7 +5,7 @@ use std::error::Error;
 use stickystore_services::{SaveReport, Saved};
 
 use crate::answer::{Answer, is_input, one_line, read_input, say};
-use crate::opening::StoreOptions;
+use crate::opening::{RetiredOptions, StoreOptions};
 
 #[derive(clap::Args)]
 pub(crate) struct LookupOptions {
@@ -13,6 +13,8 @@ pub(crate) struct LookupOptions {
     user: String,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    retired: RetiredOptions,
     /// Print the profile as the SDK gets it, with its receipt: it can be changed and given to `save`
     #[arg(long)]
     json: bool,
@@ -25,6 +27,8 @@ pub(crate) struct SaveOptions {
     file: String,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    retired: RetiredOptions,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -32,7 +36,7 @@ pub(crate) struct SaveOptions {
 
 /// Prints the user's profile; no if there is none.
 pub(crate) fn lookup(options: &LookupOptions) -> Result<Answer, Box<dyn Error>> {
-    let profile = options.store.open()?.optimizely().lookup(&options.user)?;
+    let profile = options.retired.of(options.store.open()?).optimizely().lookup(&options.user)?;
     let count = profile.iter().count();
     if options.json {
         say(&(profile.to_json() + "\n"))?;
@@ -50,7 +54,7 @@ pub(crate) fn lookup(options: &LookupOptions) -> Result<Answer, Box<dyn Error>> 
 /// Saves a profile and prints what became of each entry; no if one was kept or failed.
 pub(crate) fn save(options: &SaveOptions) -> Result<Answer, Box<dyn Error>> {
     let profile = read_input(&options.file)?;
-    let report = options.store.open()?.optimizely().save_json(&profile)?;
+    let report = options.retired.of(options.store.open()?).optimizely().save_json(&profile)?;
     tell(&report, options.json)
 }
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use stickystore_services::vwo::Dialect;
 
 use crate::answer::{Answer, one_line, read_input, say};
-use crate::opening::StoreOptions;
+use crate::opening::{RetiredOptions, StoreOptions};
 use crate::optimizely::tell;
 
 #[derive(clap::Args)]
@@ -16,6 +16,8 @@ pub(crate) struct GetOptions {
     campaign: String,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    retired: RetiredOptions,
     /// In which SDK's spelling the JSON is
     #[arg(long, value_enum, default_value_t = Spelling::Node)]
     spelling: Spelling,
@@ -31,6 +33,8 @@ pub(crate) struct SetOptions {
     file: String,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    retired: RetiredOptions,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -65,7 +69,7 @@ impl From<Spelling> for Dialect {
 
 /// Prints the record; no if there is none.
 pub(crate) fn get(options: &GetOptions) -> Result<Answer, Box<dyn Error>> {
-    let record = options.store.open()?.vwo().get(&options.user, &options.campaign)?;
+    let record = options.retired.of(options.store.open()?).vwo().get(&options.user, &options.campaign)?;
     say(&match (&record, options.json) {
         (Some(record), true) => record.to_json(options.spelling.into()) + "\n",
         (None, true) => "null\n".to_owned(),
@@ -83,6 +87,6 @@ pub(crate) fn get(options: &GetOptions) -> Result<Answer, Box<dyn Error>> {
 /// Sets the record and prints what became of it; no if another variation was kept.
 pub(crate) fn set(options: &SetOptions) -> Result<Answer, Box<dyn Error>> {
     let record = read_input(&options.file)?;
-    let report = options.store.open()?.vwo().set_json(&record)?;
+    let report = options.retired.of(options.store.open()?).vwo().set_json(&record)?;
     tell(&report, options.json)
 }

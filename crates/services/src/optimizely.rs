@@ -25,7 +25,7 @@ mod profile;
 mod save;
 
 pub use bucket_map::BucketMap;
-pub(crate) use profile::is_same;
+pub(crate) use profile::variation;
 pub use profile::{RECEIPT_KEY, UserProfile, is_receipt_entry};
 use save::{Save, Step};
 

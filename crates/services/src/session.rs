@@ -37,7 +37,9 @@ mod handed;
 mod overlay;
 mod replay;
 mod report;
+mod retake;
 mod said;
+mod sent;
 mod view;
 
 use commit::{Commit, Step};

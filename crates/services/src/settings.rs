@@ -126,7 +126,7 @@ impl Settings {
     /// Retires a value under a key: a variation that left its experiment, and that datafiles without it would go on
     /// refusing. Who has it counts as having nothing: it is not handed out, and the next save or `assign` replaces it, by
     /// its revision, whether or not its caller had read it; not while an erase mark lives of which the caller does not
-    /// know, and the war rule holds. Saving a retired value is not refused.
+    /// know, and the war rule holds. Saving a retired value is not refused, and what reads the store itself still shows it.
     ///
     /// The value is named as in the service: Optimizely's variation id, VWO's variation name, GrowthBook's variation key
     /// (with `<experiment>__<bucket version>` for the key), and what was assigned by its text or its JSON.

@@ -248,3 +248,40 @@ fn in_a_session_all_of_it_is_replaced_by_one_commit() {
     }
     assert_eq!(bench.variation().as_deref(), Some("new"));
 }
+
+#[test]
+fn a_commit_that_meets_it_replaces_it_too() {
+    // The session began before it was there.
+    let bench = Bench::new();
+    let call = Call::new(bench.clock.now(), Instant::now() + Duration::from_secs(5));
+    let subjects = ["ann", "id||ann"].map(|user| {
+        let subject = Subject::new(Namespace::new("shop").unwrap(), UserId::new(user).unwrap());
+        (subject.clone(), bench.store.load(call, &subject).unwrap())
+    });
+    for (subject, stood) in &subjects {
+        for (key, _) in stood.entries() {
+            bench.store.remove(call, subject, key.clone()).unwrap();
+        }
+    }
+    let session = bench.session();
+    let view = session.view();
+    let mut looked_up = view.lookup("ann").unwrap();
+    looked_up.set_variation("e1", "new");
+    looked_up.set_variation("e2", "new");
+    view.save(&looked_up).unwrap();
+    view.set(&record("new", "g2")).unwrap();
+    view.save_assignments("id", "ann", [("button__0", "new")]).unwrap();
+    view.assign("ann", "k", || "new").unwrap();
+    for (subject, stood) in subjects {
+        for (key, entry) in stood {
+            bench.store.put(call, &subject, key, entry).unwrap();
+        }
+    }
+    let report = session.commit();
+    for (user, key) in [("ann", "e1"), ("ann", "c1"), ("id||ann", "button__0"), ("ann", "k")] {
+        assert!(is_replaced(report.user(user).unwrap(), key), "{key}: {}", report.to_json());
+    }
+    assert!(matches!(report.user("ann").unwrap().get("e2"), Some(Saved::Inserted)));
+    assert_eq!(view.lookup("ann").unwrap().variation("e1"), Some("new"));
+    assert_eq!(bench.variation().as_deref(), Some("new"));
+}

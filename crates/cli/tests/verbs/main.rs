@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod doctor;
 mod entries;
+mod given_to_nobody;
 mod import;
 #[cfg(feature = "redis")]
 mod moving;

@@ -361,10 +361,9 @@ pub(super) fn bucketed(text: &str) -> Result<String, &'static str> {
     Ok(variation_id.into_owned())
 }
 
-/// Whether two entries have the same variation.
-pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
-    let variation = |value: &Value| bucketed(value.as_str()).ok();
-    variation(one).is_some_and(|one| Some(one) == variation(other))
+/// The variation of an entry, if it is one.
+pub(crate) fn variation(value: &Value) -> Option<String> {
+    bucketed(value.as_str()).ok()
 }
 
 /// An entry as it is stored: the variation first, then what else it had, values as they were.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use stickystore_core::Key;
+use stickystore_core::{Epoch, Key};
 
 use crate::optimizely::UserProfile;
 use crate::receipt::Receipt;
@@ -15,15 +15,17 @@ use crate::vwo::Record;
 #[derive(Debug, Default)]
 pub(super) struct Handed {
     profile: Option<Receipt>,
+    /// A lookup failed: what its caller saves nobody can tell from what the others save.
+    failed: bool,
     records: BTreeMap<Key, Given>,
 }
 
 /// What the gets of one campaign were handed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given {
-    /// Always this record, or always none.
-    Always(Option<Box<Record>>),
-    /// Not always the same.
+    /// Always this record, or always none under this epoch.
+    Always(Option<Box<Record>>, Option<Epoch>),
+    /// Not always the same, or one has failed.
     Mixed,
 }
 
@@ -37,14 +39,24 @@ impl Handed {
         }
     }
 
+    /// A lookup failed.
+    pub(super) fn lookup_failed(&mut self) {
+        self.failed = true;
+    }
+
     /// What proves the profiles that were handed out.
     pub(super) fn profile(&self) -> Option<&Receipt> {
-        self.profile.as_ref()
+        self.profile.as_ref().filter(|_| !self.failed)
+    }
+
+    /// A get failed.
+    pub(super) fn get_failed(&mut self, campaign: Key) {
+        self.records.insert(campaign, Given::Mixed);
     }
 
     /// A record was handed out, or that there is none.
-    pub(super) fn got(&mut self, campaign: Key, record: Option<&Record>) {
-        let new = Given::Always(record.cloned().map(Box::new));
+    pub(super) fn got(&mut self, campaign: Key, record: Option<&Record>, epoch: Option<Epoch>) {
+        let new = Given::Always(record.cloned().map(Box::new), epoch);
         let given = self.records.entry(campaign).or_insert_with(|| new.clone());
         if *given != new {
             *given = Given::Mixed;

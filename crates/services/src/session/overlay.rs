@@ -4,6 +4,7 @@
 //! A change here is judged by [`decide`] against what was read, so that what a service may replace here it may replace in
 //! the store: [`commit`](super::commit) sends it under the revision that was read, and the store compares that.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,7 @@ use stickystore_core::{
 
 use super::handed::Handed;
 use super::said::Said;
+use crate::optimizely;
 use crate::vwo::Record;
 
 /// A handle on what a session has, for one of the services. Clones share it.
@@ -37,6 +39,19 @@ pub(super) enum Shape {
     Vwo,
     GrowthBook,
     Assigned,
+}
+
+impl Shape {
+    /// What the service calls the value, if it is of its shape.
+    pub(super) fn name(self, value: &Value) -> Option<String> {
+        match self {
+            Self::Optimizely => optimizely::variation(value),
+            Self::GrowthBook => value.as_string().map(Cow::into_owned),
+            Self::Assigned => Some(value.as_string().unwrap_or(value.as_str().into()).into_owned()),
+            // Its records are set again.
+            Self::Vwo => None,
+        }
+    }
 }
 
 /// What a session has of all its users.

@@ -40,7 +40,12 @@ impl View {
     /// The read's, if the user could not be read.
     pub fn lookup(&self, user_id: &str) -> Result<UserProfile> {
         let (overlay, subject) = (self.overlay.of(Shape::Optimizely), self.settings.subject(user_id)?);
-        let read = overlay.load(self.settings.call(), &subject)?;
+        let read = overlay.load(self.settings.call(), &subject);
+        let read = read.inspect_err(|_| {
+            if let Ok(user) = self.overlay.state().user(user_id) {
+                user.handed.lookup_failed();
+            }
+        })?;
         let seed = UnixMillis::get(self.begun);
         let profile = UserProfile::from_store(&subject, read, &self.settings, seed);
         if self.settings.receipts() == Receipts::Off {
@@ -94,10 +99,16 @@ impl View {
     /// As there.
     pub fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
         let service = UserStorageService::new(self.overlay.of(Shape::Vwo), self.settings.clone());
-        let record = service.get(user_id, campaign_key)?;
         let campaign = Key::new(campaign_key)?;
-        self.overlay.state().user(user_id)?.handed.got(campaign, record.as_ref());
-        Ok(record)
+        let epoch = self.overlay.state().user(user_id)?.epoch();
+        let record = service.get(user_id, campaign_key);
+        let mut state = self.overlay.state();
+        let handed = &mut state.user(user_id)?.handed;
+        match &record {
+            Ok(record) => handed.got(campaign, record.as_ref(), epoch),
+            Err(_) => handed.get_failed(campaign),
+        }
+        record
     }
 
     /// [`get`](Self::get) as the SDK's JSON; `null` if there is no record.
@@ -117,30 +128,37 @@ impl View {
     /// # Errors
     /// Those of [`UserStorageService::set`]; [`ErrorKind::Invalid`] for a user that the session was not begun for.
     pub fn set(&self, record: &Record) -> Result<()> {
-        let (user_id, campaign) = (record.user_id(), Key::new(record.campaign_key())?);
-        let mut record = record.clone();
+        let (mut record, campaign) = (record.clone(), Key::new(record.campaign_key())?);
         let is_read = {
             let mut state = self.overlay.state();
-            let user = state.user_to_change(user_id)?;
+            let user = state.user_to_change(record.user_id())?;
             if !record.is_proved()
-                && let Some(Given::Always(given)) = user.handed.record(campaign.as_str())
+                && let Some(Given::Always(given, epoch)) = user.handed.record(campaign.as_str())
             {
                 record = match given {
                     Some(read) => record.after(read),
-                    None => record.after_absence(user.subject.clone(), user.epoch()),
+                    None => record.after_absence(user.subject.clone(), *epoch),
                 };
             }
             user.base.is_ok()
         };
-        let report = self.set_here(&record)?;
-        let mut state = self.overlay.state();
-        let user = state.user_to_change(user_id)?;
-        if !is_read || user.pending.contains_key(&campaign) {
+        if !is_read {
+            // What it adds to, only the commit can see: until then nothing more can be wrong with it than its own.
+            Set::new(&record, &self.settings, self.settings.call())?;
+            let mut state = self.overlay.state();
+            let user = state.user_to_change(record.user_id())?;
             user.records.entry(campaign).or_default().push(record);
+            return Ok(());
         }
-        drop(state);
-        // What a set makes of a record that could not be read, the commit tells.
-        if is_read { self.note(user_id, &report) } else { Ok(()) }
+        let report = self.set_here(&record)?;
+        {
+            let mut state = self.overlay.state();
+            let user = state.user_to_change(record.user_id())?;
+            if user.pending.contains_key(&campaign) {
+                user.records.entry(campaign).or_default().push(record.clone());
+            }
+        }
+        self.note(record.user_id(), &report)
     }
 
     /// [`set`](Self::set) of an SDK's JSON, in whatever spelling.

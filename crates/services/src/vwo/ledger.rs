@@ -69,7 +69,8 @@ impl Ledger {
     /// The longest window: an erase mark has to outlive the decisions that began before the erasure.
     pub const MAX_WINDOW: Duration = Duration::from_secs(5 * 60);
 
-    /// How many users it remembers unless told otherwise: some 20 MB with a few campaigns each.
+    /// How many users it remembers unless told otherwise, each with a few campaigns in less than 2 kB. It holds those of the
+    /// last window only, so that many are looked up in less than one window before anybody is forgotten early.
     pub const CAPACITY: usize = 65_536;
 
     /// An empty ledger with this window; [`Ledger::WINDOW`] serves most.

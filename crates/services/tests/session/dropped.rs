@@ -44,30 +44,3 @@ fn it_is_counted_unless_it_is_meant() {
         told.into_iter().map(|(key, _, _, value)| (key.key().name().to_owned(), value)).collect();
     assert_eq!(told, [("stickystore_uncommitted_changes_total".to_owned(), DebugValue::Counter(2))]);
 }
-
-#[cfg(feature = "tracing")]
-#[test]
-fn it_is_an_event_that_names_nobody() {
-    use std::sync::{Arc, Mutex};
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let session = Bench::new().begin();
-        session.view().assign("ann", "k", || "v").unwrap();
-    });
-    let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    assert!(lines.contains("WARN stickystore: a session was dropped before its commit"), "{lines}");
-    assert!(lines.contains("users=1 changes=1") && !lines.contains("ann"), "{lines}");
-}

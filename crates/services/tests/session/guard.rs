@@ -50,6 +50,26 @@ fn t2_a_failed_lookup_is_not_charged_to_one_that_was_answered() {
 }
 
 #[test]
+fn t2_nor_to_one_of_the_same_session() {
+    // r1's lookups fail; a commit reads the user again; r2's are answered with A. What r1 saves proves nothing.
+    let bench = Bench::with(|settings| settings.with_receipts(Receipts::Off));
+    bench.put("A");
+    bench.other_vwo().set(&record("red", "")).unwrap();
+    bench.store.fail_reads(1);
+    let session = bench.begin();
+    let view = session.view();
+    assert!(view.lookup_json("ann").is_err() && view.get("ann", "c1").is_err());
+    view.save(&with(UserProfile::new("ann"), "e1", "X")).unwrap();
+    session.commit();
+    assert_eq!(lookup(view, "ann").variation("e1"), Some("A"), "r2 is handed A");
+    assert_eq!(view.get("ann", "c1").unwrap().unwrap().variation_name(), "red");
+    view.save(&with(UserProfile::new("ann"), "e1", "B")).unwrap();
+    view.set_json(&record("blue", "").to_json(Dialect::Node)).unwrap();
+    let report = session.commit();
+    assert_eq!((kept(&report, "e1").0, kept(&report, "c1").0), (Why::Unproven, Why::Unproven));
+}
+
+#[test]
 fn t3_a_lookup_that_the_sdk_never_got_proves_nothing() {
     // Something between session and SDK lost the answer: the save has no receipt.
     let bench = Bench::new();
@@ -175,6 +195,20 @@ fn t9_but_a_session_that_began_after_the_erasure_is_not_hindered() {
     view.set_json(&record("red", "g1").to_json(Dialect::Node)).unwrap();
     view.assign("ann", "k", || "v").unwrap();
     assert!(session.commit().is_kept());
+}
+
+#[test]
+fn t9_nor_what_was_got_before_the_erasure_after_another_commit_has_noticed_it() {
+    let bench = Bench::new();
+    let session = bench.begin();
+    let view = session.view();
+    assert!(view.get("ann", "c1").unwrap().is_none());
+    bench.erase();
+    view.assign("ann", "k", || "v").unwrap();
+    assert_eq!(kept(&session.commit(), "k").0, Why::Erased);
+    view.set_json(&record("red", "").to_json(Dialect::Node)).unwrap();
+    assert_eq!(kept(&session.commit(), "c1").0, Why::Erased);
+    assert!(view.get("ann", "c2").unwrap().is_none(), "what is got from now on is got after it");
 }
 
 #[test]

@@ -151,11 +151,28 @@ fn goals_are_added_also_where_the_user_could_not_be_read() {
     bench.store.fail_reads(1);
     let session = bench.begin();
     assert_eq!(session.view().get("ann", "c1").unwrap_err().kind(), ErrorKind::Unavailable);
+    session.view().set(&record("red", "")).unwrap();
     session.view().set(&record("red", "g2")).unwrap();
+    session.view().set(&record("red", "g3")).unwrap();
     assert_eq!(session.view().uncommitted(), 1);
-    assert_eq!(session.commit().user("ann").unwrap().goals_added("c1"), ["g2"]);
+    let error = session.view().set(&record("", "")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_eq!(session.commit().user("ann").unwrap().goals_added("c1"), ["g2", "g3"]);
     let record = bench.other_vwo().get("ann", "c1").unwrap().unwrap();
-    assert_eq!(record.goals().collect::<Vec<_>>(), ["g1", "g2"]);
+    assert_eq!(record.goals().collect::<Vec<_>>(), ["g1", "g2", "g3"]);
+    assert_eq!(session.view().uncommitted(), 0);
+}
+
+#[test]
+fn of_a_new_campaign_too() {
+    let bench = Bench::new();
+    bench.store.fail_reads(1);
+    let session = bench.begin();
+    session.view().set(&record("red", "")).unwrap();
+    session.view().set(&record("red", "g1")).unwrap();
+    assert!(matches!(saved(&session.commit(), "ann", "c1"), Saved::Inserted));
+    let record = bench.other_vwo().get("ann", "c1").unwrap().unwrap();
+    assert_eq!(record.goals().collect::<Vec<_>>(), ["g1"]);
 }
 
 #[test]

@@ -216,6 +216,14 @@ fn of_more_users_than_it_holds_those_go_that_were_idle_longest() {
 }
 
 #[test]
+fn a_user_with_a_few_campaigns_takes_less_than_two_kilobytes() {
+    // A tree's leaf has eleven places; the ids are shared with what was asked.
+    let leaf = 11 * (size_of::<Key>() + size_of::<Seen>()) + 32;
+    let bytes = leaf + 2 * size_of::<(Subject, Row)>() + 2 * size_of::<(Subject, UnixMillis)>();
+    assert!(bytes < 2_000, "{bytes}");
+}
+
+#[test]
 fn of_a_user_with_too_many_keys_all_are_forgotten_towards_no() {
     let (mut bench, a) = (Bench::new(), Revision::random());
     for n in 0..=MAX_KEYS {
