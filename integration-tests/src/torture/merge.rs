@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::history::{Attempt, EntryHistory, Erasure, Fate, Moment, NEVER, Sighting, Span, shifted};
 use super::judge::{Kind, judge};
-use super::log::{Answer, Ask, Logged, Side};
+use super::log::{Answer, Ask, Logged, Made, Side};
 
 /// What one side of a run has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn histories(logs: &[Logged], side: Side) -> BTreeMap<(String, String), EntryHis
     let mut erasures = HashMap::<&str, Vec<Erasure>>::new();
     for log in logs {
         let ahead = log.ahead * 1_000_000;
-        for (begin, call, answer) in log.calls.iter().filter(|(_, call, _)| call.side == side) {
+        for Made { at: begin, call, answer } in log.calls.iter().filter(|made| made.call.side == side) {
             let end = answer.as_ref().map_or(NEVER, |(at, _)| *at);
             let span = Span::new(*begin, end);
             let named = |key: &str| (call.user.clone(), key.to_owned());

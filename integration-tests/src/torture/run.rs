@@ -136,7 +136,7 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
             *faults.entry(name.clone()).or_default() += count;
         }
         // Only the killed have calls without an answer.
-        if log.calls.iter().any(|(_, _, answer)| answer.is_none()) {
+        if log.calls.iter().any(|made| made.answer.is_none()) {
             *faults.entry("killed".to_owned()).or_default() += 1;
         }
     }
