@@ -10,8 +10,8 @@ use proptest::test_runner::{Config as Cases, TestRunner};
 use stickystore_core::decide::decide_erase;
 use stickystore_core::decide::{Act, Stored, decide, foreign};
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Call, Change, Entry, Epoch, EpochCheck, Erase, ErrorKind, Expiry,
-    Mark, Outcome, Revision, Subject, UnixMillis, Value, ValueHash, Was, Write,
+    AsyncStoreExt as _, Call, Change, Entry, Epoch, EpochCheck, Erase, ErrorKind, Expiry, Mark, Outcome,
+    Revision, Subject, UnixMillis, Value, ValueHash, Was, Write,
 };
 use stickystore_integration_tests::server::mongodb::Shared;
 use stickystore_mongodb::{Config, MongodbStore};
