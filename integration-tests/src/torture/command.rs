@@ -104,3 +104,34 @@ fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
     }
     Ok((plan, is_json))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<(Plan, bool), String> {
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_is_said_is_planned() {
+        let (plan, is_json) = parsed("--backend=mongodb --nodes 3 --seconds 5 --seed=7 --json").unwrap();
+        assert_eq!((plan.backend, plan.nodes, plan.seed, is_json), (Backend::MongoDb, 3, 7, true));
+        assert!(matches!(plan.until, Until::Time(time) if time == Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_there_is() {
+        for (line, says) in [
+            ("--backend mysql", "no backend \"mysql\"; there are memory, embedded"),
+            ("--backend redis --nodes 3", "--nodes is 1, or 3 for mongodb and cassandra"),
+            ("--seconds soon", "--seconds needs a number, and \"soon\" is none"),
+            ("--seed", "--seed needs a value"),
+            ("--plant tree", "no plant \"tree\"; there are whole-profile"),
+            ("--fast", "no option \"--fast\""),
+        ] {
+            let wrong = parsed(line).unwrap_err();
+            assert!(wrong.starts_with(says), "{line}: {wrong}");
+        }
+    }
+}

@@ -184,10 +184,21 @@ impl Log {
 pub(crate) struct Logged {
     /// How far its clock was ahead, in milliseconds.
     pub(crate) ahead: i64,
-    /// Each call with when it was made, and its answer with when it came.
-    pub(crate) calls: Vec<(Moment, Call, Option<(Moment, Answer)>)>,
+    /// Its calls, in the order in which they were made.
+    pub(crate) calls: Vec<Made>,
     /// The faults that hit a call, by name.
     pub(crate) faults: BTreeMap<String, u64>,
+}
+
+/// A call that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// When.
+    pub(crate) at: Moment,
+    /// On whom, and what.
+    pub(crate) call: Call,
+    /// The answer, and when it came.
+    pub(crate) answer: Option<(Moment, Answer)>,
 }
 
 impl Logged {
@@ -201,9 +212,9 @@ impl Logged {
                 Line::Start { ahead } => logged.ahead = ahead,
                 Line::Call { id, at, call } => {
                     places.insert(id, logged.calls.len());
-                    logged.calls.push((at, call, None));
+                    logged.calls.push(Made { at, call, answer: None });
                 }
-                Line::Answer { id, at, answer } => logged.calls[places[&id]].2 = Some((at, answer)),
+                Line::Answer { id, at, answer } => logged.calls[places[&id]].answer = Some((at, answer)),
                 Line::Fault { name } => *logged.faults.entry(name).or_default() += 1,
             }
         }
@@ -212,9 +223,9 @@ impl Logged {
 
     /// Whether it had a call of stickystore in flight at some time of this.
     pub(crate) fn is_in_flight(&self, begin: Moment, end: Moment) -> bool {
-        let ended = |answer: &Option<(Moment, Answer)>| answer.as_ref().map_or(Moment::MAX, |(at, _)| *at);
-        self.calls
-            .iter()
-            .any(|(at, call, answer)| call.side == Side::Ours && *at <= end && ended(answer) >= begin)
+        self.calls.iter().any(|made| {
+            let ended = made.answer.as_ref().map_or(Moment::MAX, |(at, _)| *at);
+            made.call.side == Side::Ours && made.at <= end && ended >= begin
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::history::{Attempt, EntryHistory, Erasure, Fate, Moment, NEVER, Sighting, Span, shifted};
 use super::judge::{Kind, judge};
-use super::log::{Answer, Ask, Logged, Side};
+use super::log::{Answer, Ask, Logged, Made, Side};
 
 /// What one side of a run has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn histories(logs: &[Logged], side: Side) -> BTreeMap<(String, String), EntryHis
     let mut erasures = HashMap::<&str, Vec<Erasure>>::new();
     for log in logs {
         let ahead = log.ahead * 1_000_000;
-        for (begin, call, answer) in log.calls.iter().filter(|(_, call, _)| call.side == side) {
+        for Made { at: begin, call, answer } in log.calls.iter().filter(|made| made.call.side == side) {
             let end = answer.as_ref().map_or(NEVER, |(at, _)| *at);
             let span = Span::new(*begin, end);
             let named = |key: &str| (call.user.clone(), key.to_owned());
@@ -145,4 +145,64 @@ fn story(history: &EntryHistory, until: Moment) -> String {
 fn ago(moment: Moment, until: Moment) -> String {
     let sign = if moment <= until { "-" } else { "+" };
     if moment == NEVER { "?".to_owned() } else { format!("{sign}{:.1}", moment.abs_diff(until) as f64 / 1e6) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::{Call, Sent, Told};
+    use super::*;
+
+    fn made(at: Moment, ask: Ask, answer: Option<(Moment, Answer)>) -> Made {
+        Made { at, call: Call { side: Side::Ours, user: "u".to_owned(), ask }, answer }
+    }
+
+    fn save(token: &str, held: Option<&str>) -> Ask {
+        let sent = Sent { token: token.to_owned(), held: held.map(str::to_owned) };
+        Ask::Save { entries: BTreeMap::from([("e0".to_owned(), sent)]), knew: Some(0), ttl: None }
+    }
+
+    fn saved(at: Moment, told: Told, winner: Option<&str>) -> Option<(Moment, Answer)> {
+        let saved = BTreeMap::from([("e0".to_owned(), (told, winner.map(str::to_owned)))]);
+        Some((at, Answer::Saved(saved)))
+    }
+
+    fn look(at: Moment, shown: Option<&str>) -> Made {
+        let keys = vec!["e0".to_owned()];
+        let shown = shown.map(|token| ("e0".to_owned(), token.to_owned())).into_iter().collect();
+        made(at, Ask::Read { keys }, Some((at + 1, Answer::Shown(shown))))
+    }
+
+    fn counts(calls: Vec<Made>) -> (u64, u64, u64, u64) {
+        let logs = [Logged { calls, ..Logged::default() }];
+        assert_eq!(tally(&logs, Side::Naive, 0), Tally::default(), "nobody called the other store");
+        let Tally { acknowledged, lost, flipped, unknown, .. } = tally(&logs, Side::Ours, 0);
+        (acknowledged, lost, flipped, unknown)
+    }
+
+    #[test]
+    fn what_is_not_in_an_answer_is_absent() {
+        let written = || made(1, save("a", None), saved(2, Told::Acknowledged, None));
+        assert_eq!(counts(vec![written(), look(3, Some("a"))]), (1, 0, 0, 0));
+        assert_eq!(counts(vec![written(), look(3, None)]), (1, 1, 0, 0));
+    }
+
+    #[test]
+    fn a_call_of_a_killed_process_may_have_been_applied_or_not() {
+        let killed = || made(1, save("a", None), None);
+        assert_eq!(counts(vec![killed(), look(3, Some("a"))]), (0, 0, 0, 1));
+        assert_eq!(counts(vec![killed(), look(3, None)]), (0, 0, 0, 1));
+    }
+
+    #[test]
+    fn a_winner_that_is_named_was_seen() {
+        let kept = made(5, save("b", None), saved(6, Told::Refused, Some("x")));
+        assert_eq!(counts(vec![kept]), (0, 0, 1, 0), "nobody wrote it");
+    }
+
+    #[test]
+    fn an_erasure_without_an_answer_may_come_any_time() {
+        let written = made(1, save("a", None), saved(2, Told::Acknowledged, None));
+        let erased = made(3, Ask::Erase, Some((4, Answer::Erased { surely: false })));
+        assert_eq!(counts(vec![written, erased, look(9, Some("a")), look(20, None)]), (1, 0, 0, 0));
+    }
 }

@@ -13,6 +13,8 @@ use super::clock;
 use super::dice::Dice;
 use super::history::Moment;
 use super::log::Logged;
+use super::plants::Plant;
+use super::run::Plan;
 use super::twice::Twice;
 use super::wire::Wire;
 use crate::meddler::Meddler;
@@ -60,10 +62,13 @@ enum Server {
 }
 
 impl Place {
-    pub(super) fn start(backend: Backend, nodes: u8, seed: u64) -> Result<Self, Missing> {
+    pub(super) fn start(plan: &Plan) -> Result<Self, Missing> {
+        let Plan { backend, nodes, seed, .. } = *plan;
+        let is_forgetful = plan.plant.and_then(Plant::named) == Some(Plant::NothingOnDisk);
         let server = match (backend, nodes) {
             (Backend::Memory, _) => Server::Memory,
             (Backend::Embedded, _) => Server::Embedded(Folder::new("torture-embedded")),
+            (Backend::Redis, _) if is_forgetful => Server::Redis(Redis::start(&[])?),
             (Backend::Redis, _) => {
                 Server::Redis(Redis::start(&["--appendonly", "yes", "--appendfsync", "always"])?)
             }

@@ -25,10 +25,12 @@ pub(crate) enum Plant {
     Books(Books),
     /// In the store.
     Store(Bug),
+    /// In the server, which has nothing on its disk when it is killed; to be found on Redis.
+    NothingOnDisk,
 }
 
 /// All of them, by name.
-pub(crate) const ALL: [(&str, Plant); 13] = [
+pub(crate) const ALL: [(&str, Plant); 14] = [
     ("whole-profile", Plant::WholeProfile),
     ("any-match-ledger", Plant::Books(Books::AnyMatch)),
     ("fifo-ledger", Plant::Books(Books::Fifo)),
@@ -42,6 +44,7 @@ pub(crate) const ALL: [(&str, Plant); 13] = [
     ("error-is-success", Plant::Store(Bug::ErrorIsSuccess)),
     ("duplicate-overwrites", Plant::Store(Bug::DuplicateOverwrites)),
     ("buffered-in-the-process", Plant::Store(Bug::Buffered)),
+    ("nothing-on-disk", Plant::NothingOnDisk),
 ];
 
 /// Their names.
@@ -65,7 +68,7 @@ impl Plant {
     pub(crate) fn in_store(self, store: Arc<dyn AsyncStore>) -> Arc<dyn AsyncStore> {
         match self {
             Self::Store(bug) => Arc::new(Broken::new(store, bug)),
-            Self::WholeProfile | Self::Books(_) => store,
+            Self::WholeProfile | Self::Books(_) | Self::NothingOnDisk => store,
         }
     }
 
@@ -78,7 +81,7 @@ impl Plant {
         match self {
             Self::WholeProfile => Some(Arc::new(Whole::new(Arc::clone(store), settings.clone()))),
             Self::Books(books) => Some(Arc::new(Bookkeeper::new(Arc::clone(store), settings.clone(), books))),
-            Self::Store(_) => None,
+            Self::Store(_) | Self::NothingOnDisk => None,
         }
     }
 }

@@ -74,7 +74,7 @@ const FAULTS: u64 = 200;
 /// # Panics
 /// If a process ends too soon, or never.
 pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
-    let mut place = Place::start(plan.backend, plan.nodes, plan.seed)?;
+    let mut place = Place::start(plan)?;
     let folder = Folder::new("torture");
     let mut dice = Dice::new(plan.seed, 1_000);
     let (beginning, began) = (clock::beginning(), Instant::now());
@@ -136,7 +136,7 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
             *faults.entry(name.clone()).or_default() += count;
         }
         // Only the killed have calls without an answer.
-        if log.calls.iter().any(|(_, _, answer)| answer.is_none()) {
+        if log.calls.iter().any(|made| made.answer.is_none()) {
             *faults.entry("killed".to_owned()).or_default() += 1;
         }
     }

@@ -1,6 +1,5 @@
 //! The torture run: every store comes through some seconds of it, and it finds every bug that is planted. The whole minute is
 //! `cargo xtask torture`.
-#![expect(clippy::unwrap_used, reason = "a test asserts, and an assertion panics")]
 
 mod plants;
 mod stores;

@@ -71,7 +71,10 @@ fn a_read_that_began_before_the_answer_may_miss_it() {
 #[test]
 fn what_was_seen_once_is_lost_too_when_nobody_knew_its_fate() {
     let unknown = told(wrote("a", 1, 2, None), Fate::Unknown);
-    assert_eq!(kinds(&history(&[unknown.clone()], &[saw(3, Some("a")), saw(5, None)])), [Kind::Lost]);
+    assert_eq!(
+        kinds(&history(std::slice::from_ref(&unknown), &[saw(3, Some("a")), saw(5, None)])),
+        [Kind::Lost]
+    );
     is_fine(&history(&[unknown], &[saw(3, None), saw(50, Some("a"))]));
 }
 
@@ -158,7 +161,11 @@ fn a_replacement_of_what_was_erased_must_not_come_after_it() {
 fn what_expired_may_be_gone_and_made_anew() {
     let mortal = dies(wrote("a", 1, 2, None), 100);
     is_fine(&history(&[mortal.clone(), wrote("b", 110, 111, None)], &[saw(105, None), saw(120, Some("b"))]));
-    assert_eq!(kinds(&history(&[mortal.clone()], &[saw(50, None)])), [Kind::Lost], "it was to live longer");
+    assert_eq!(
+        kinds(&history(std::slice::from_ref(&mortal), &[saw(50, None)])),
+        [Kind::Lost],
+        "it was to live longer"
+    );
     assert_eq!(kinds(&history(&[mortal], &[saw(120, Some("a"))])), [Kind::Flipped], "it lives too long");
 }
 
