@@ -87,8 +87,7 @@ impl<S: AsyncStore> WriteBehind<S> {
                 }
                 if call.remaining().is_zero() {
                     numbers::refused(queue.store, "timeout");
-                    let context =
-                        "the queue was full until the deadline; the store takes less than is queued";
+                    let context = "the deadline passed before there was room in the queue";
                     return Err(fail(ErrorKind::Timeout, context).with_effect(Effect::NotApplied));
                 }
                 match queue.room(&write) {

@@ -211,6 +211,24 @@ async fn what_the_journal_refuses_is_not_queued() {
 }
 
 #[tokio::test]
+async fn a_journal_that_does_not_forget_is_asked_again_with_waits_and_stops_no_other_user() {
+    let (store, journal) = (Planted::new(), Planted::new());
+    let minute = Duration::from_secs(60);
+    let handle = start(journaled(&store, &journal).retry(minute, minute)).await;
+    store.hold();
+    let first = handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap();
+    journal.plant([Fault::Refused(ErrorKind::Unavailable)]);
+    store.release();
+    first.outcomes(call()).await.remove(0).unwrap();
+    journal.begun(2).await;
+    let second = handle.enqueue(call(), insert("bob", "k", "v")).await.unwrap();
+    second.outcomes(call()).await.remove(0).unwrap();
+    assert_eq!(handle.flush(short_call()).await.applied, 2);
+    assert_eq!(records(&journal).await, 0, "a flush waits for nothing");
+    assert!(journal.sent().len() <= 5, "{}", journal.sent().len());
+}
+
+#[tokio::test]
 async fn a_caller_who_is_dropped_while_the_journal_is_written_loses_nothing_of_others() {
     let (store, journal) = (Planted::new(), Planted::new());
     journal.hold();
