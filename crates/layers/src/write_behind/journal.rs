@@ -24,6 +24,8 @@ use super::settle::{Pauses, unwritten};
 const NAMESPACE: &str = "stickystore:write-behind";
 /// The name of a journal in a store that only this process can have open.
 const LOCAL: &str = "local";
+/// When so many bytes are in a page, nothing more is taken along.
+const PAGE_BYTES: usize = 1 << 20;
 /// Digits of a record's key: enough for every number, so that they sort as numbers do.
 const DIGITS: usize = 20;
 
@@ -112,7 +114,8 @@ impl Queue {
     /// What is to be written to the journal now.
     pub(super) fn page(&mut self, now: Instant) -> Option<Page> {
         let mut page = Page { changes: Vec::new() };
-        while page.changes.len() < MAX_CHANGES {
+        let mut bytes = 0;
+        while page.changes.len() < MAX_CHANGES && bytes < PAGE_BYTES {
             let Some((id, subject)) = self.fresh.pop_front() else { break };
             let Some(item) = self.lanes.get_mut(&subject).and_then(|lane| lane.get_mut(id)) else { continue };
             let (Some(value), Ok(key)) = (text(&subject, item), key(id)) else {
@@ -122,6 +125,7 @@ impl Queue {
                 continue;
             };
             let entry = Entry::new(value, Expiry::Never);
+            bytes += item.bytes;
             item.stage = Stage::Journaling;
             item.record = Some(Record { key: key.clone(), revision: entry.revision });
             page.changes.push((Change::Insert(key, entry), Entered::Item(id, subject)));
