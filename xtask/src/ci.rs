@@ -13,7 +13,7 @@ pub(crate) struct Options {
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 12] = [
+const FEATURE_SETS: [(&str, &[&str]); 11] = [
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
@@ -28,10 +28,6 @@ const FEATURE_SETS: [(&str, &[&str]); 12] = [
     ("facade with `embedded`", &["--package", "stickystore", "--all-targets", "--features", "embedded"]),
     ("facade with `redis`", &["--package", "stickystore", "--all-targets", "--features", "redis"]),
     ("facade with `growthbook`", &["--package", "stickystore", "--all-targets", "--features", "growthbook"]),
-    (
-        "facade with `write-behind`",
-        &["--package", "stickystore", "--all-targets", "--features", "write-behind"],
-    ),
     ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
 
