@@ -56,7 +56,7 @@
 //! | name | kind | labels | counts |
 //! |---|---|---|---|
 //! | `stickystore_behind_queued_total` | counter | `store` | changes that were queued, also again from the journal |
-//! | `stickystore_behind_refused_total` | counter | `store`, `why` | writes that were not queued: `full`, `timeout`, `too-large`, `journal` |
+//! | `stickystore_behind_refused_total` | counter | `store`, `why` | writes that were not queued: `full`, `timeout`, `too-large`, `too-old`, `journal` |
 //! | `stickystore_behind_written_total` | counter | `store`, `answer` | changes that are done: `inserted`, `replaced`, `removed`, `unchanged`, `was-absent` |
 //! | `stickystore_behind_retries_total` | counter | `store` | changes that an attempt did not get written, and that are tried again |
 //! | `stickystore_behind_failed_total` | counter | `store`, `kind` | changes that were given up, by the kind of the last error |

@@ -36,7 +36,7 @@ impl<S: AsyncStore> WriteBehind<S> {
     /// # Errors
     /// | kind | effect | when |
     /// |---|---|---|
-    /// | [`Invalid`](ErrorKind::Invalid) | not applied | it has a change that is never queued |
+    /// | [`Invalid`](ErrorKind::Invalid) | not applied | it has a change that is never queued, or the call's time is older than the queue age |
     /// | [`TooLarge`](ErrorKind::TooLarge) | not applied | an entry is larger than the store takes, or the write than the queue |
     /// | [`Timeout`](ErrorKind::Timeout) | not applied | the queue was full until the deadline ([`WhenFull::Wait`]) |
     /// | [`Full`](ErrorKind::Full) | not applied | the queue is full ([`WhenFull::Fail`]) |
@@ -87,22 +87,29 @@ impl<S: AsyncStore> WriteBehind<S> {
                 }
                 if call.remaining().is_zero() {
                     numbers::refused(queue.store, "timeout");
-                    let context =
-                        "the queue was full until the deadline; the store takes less than is queued";
+                    let context = "the deadline passed before there was room in the queue";
                     return Err(fail(ErrorKind::Timeout, context).with_effect(Effect::NotApplied));
                 }
                 match queue.room(&write) {
                     Room::Free => {
                         let (now, clock) = (Instant::now(), shared.clock.now());
+                        // By when the call began: what it read before it waited for room is as old as that.
+                        let accepted = clock.min(call.now);
+                        let until = accepted.saturating_add(shared.times.queue_age);
+                        if until <= clock {
+                            numbers::refused(queue.store, "too-old");
+                            let context = "the call's time is longer ago than anything may be queued";
+                            return Err(fail(ErrorKind::Invalid, context));
+                        }
                         let (id, is_journaled) = (queue.next_id, queue.is_journaled);
                         let item = Item {
                             id,
                             epoch: write.epoch(),
                             bytes: Item::size(write.changes()),
                             slots: write.changes().iter().cloned().map(Slot::new).collect(),
-                            accepted: clock,
-                            until: clock.saturating_add(shared.times.queue_age),
-                            expires: now + shared.times.queue_age,
+                            accepted,
+                            until,
+                            expires: now + until.since(clock),
                             stage: if is_journaled { Stage::Fresh } else { Stage::Ready },
                             record: None,
                             accepts: is_journaled.then_some(accepts),

@@ -29,7 +29,10 @@ impl<S: AsyncStore> WriteBehind<S> {
 
     /// Sends the queue on, waits until nothing stands before these writes any more, and writes them.
     async fn write_after(&self, call: Call, writes: &[Write], before: u64) -> Vec<Vec<Result<Outcome>>> {
-        self.shared().queue().hurry(Instant::now());
+        {
+            let mut queue = self.shared().queue();
+            writes.iter().for_each(|write| queue.skip_linger(write.subject(), Instant::now()));
+        }
         self.shared().wake();
         let is_before =
             |write: &Write, queue: &super::queue::Queue| queue.has_before(write.subject(), before);

@@ -10,6 +10,7 @@ use stickystore_core::{
     Expiry, Key, MAX_CHANGES, Namespace, Operation, Outcome, Profile, Result, Sharing, Subject, UserId,
     Value, Write,
 };
+use tokio::sync::oneshot;
 
 use super::lane::{Item, Record, Slot, Stage};
 use super::numbers;
@@ -17,12 +18,14 @@ use super::queue::{Forget, Queue};
 use super::record;
 use super::report::Why;
 use super::settings::{SKEW, Times, wrong};
-use super::settle::unwritten;
+use super::settle::{Pauses, unwritten};
 
 /// Where journals stand in their store.
 const NAMESPACE: &str = "stickystore:write-behind";
 /// The name of a journal in a store that only this process can have open.
 const LOCAL: &str = "local";
+/// When so many bytes are in a page, nothing more is taken along.
+const PAGE_BYTES: usize = 1 << 20;
 /// Digits of a record's key: enough for every number, so that they sort as numbers do.
 const DIGITS: usize = 20;
 
@@ -109,45 +112,69 @@ impl Page {
 
 impl Queue {
     /// What is to be written to the journal now.
-    pub(super) fn page(&mut self) -> Option<Page> {
+    pub(super) fn page(&mut self, now: Instant) -> Option<Page> {
         let mut page = Page { changes: Vec::new() };
-        while page.changes.len() < MAX_CHANGES {
+        let mut bytes = 0;
+        while page.changes.len() < MAX_CHANGES && bytes < PAGE_BYTES {
             let Some((id, subject)) = self.fresh.pop_front() else { break };
             let Some(item) = self.lanes.get_mut(&subject).and_then(|lane| lane.get_mut(id)) else { continue };
-            let (Some(value), Ok(key)) = (text(&subject, item), key(id)) else { continue };
+            let (Some(value), Ok(key)) = (text(&subject, item), key(id)) else {
+                let accepts = item.accepts.take();
+                let error = Error::new(ErrorKind::Unexpected, "it cannot be written down");
+                self.refuse(&subject, id, &error.with_effect(Effect::NotApplied), accepts, now);
+                continue;
+            };
             let entry = Entry::new(value, Expiry::Never);
+            bytes += item.bytes;
             item.stage = Stage::Journaling;
             item.record = Some(Record { key: key.clone(), revision: entry.revision });
             page.changes.push((Change::Insert(key, entry), Entered::Item(id, subject)));
         }
-        let most = MAX_CHANGES - page.changes.len();
-        let rest = self.forget.split_off(most.min(self.forget.len()));
-        for forget in std::mem::replace(&mut self.forget, rest) {
-            let Record { key, revision } = forget.record.clone();
-            page.changes.push((Change::RemoveIf(key, revision), Entered::Forgotten(forget)));
+        if self.forget_rests.is_none_or(|rests| rests <= now) {
+            let most = MAX_CHANGES - page.changes.len();
+            let rest = self.forget.split_off(most.min(self.forget.len()));
+            for forget in std::mem::replace(&mut self.forget, rest) {
+                let Record { key, revision } = forget.record.clone();
+                page.changes.push((Change::RemoveIf(key, revision), Entered::Forgotten(forget)));
+            }
         }
         (!page.changes.is_empty()).then_some(page)
     }
 
-    /// Takes in what the journal answered to a page; whether all of it was written.
-    pub(super) fn journaled(&mut self, page: Page, answers: Vec<Result<Outcome>>, now: Instant) -> bool {
-        let mut is_whole = true;
+    /// Takes in what the journal answered to a page.
+    pub(super) fn journaled(
+        &mut self,
+        page: Page,
+        answers: Vec<Result<Outcome>>,
+        now: Instant,
+        pauses: &impl Pauses,
+    ) {
+        let mut kept = Vec::new();
+        let mut is_forgetting = false;
         for ((_, entered), answer) in page.changes.into_iter().zip(answers) {
             match (entered, answer) {
                 (Entered::Item(id, subject), answer) => self.recorded(id, &subject, answer, now),
                 // Another's record, if it was kept: not ours to remove.
-                (Entered::Forgotten(forget), Ok(_)) => match forget.item {
-                    Some((id, subject)) => drop(self.remove(&subject, id, now)),
-                    // None are counted any more after closing.
-                    None => self.orphans = self.orphans.saturating_sub(1),
-                },
-                (Entered::Forgotten(forget), Err(_)) => {
-                    is_whole = false;
-                    self.forget.push(forget);
+                (Entered::Forgotten(forget), Ok(_)) => {
+                    is_forgetting = true;
+                    match forget.item {
+                        Some((id, subject)) => drop(self.remove(&subject, id, now)),
+                        // None are counted any more after closing.
+                        None => self.orphans = self.orphans.saturating_sub(1),
+                    }
                 }
+                (Entered::Forgotten(forget), Err(_)) => kept.push(forget),
             }
         }
-        is_whole
+        if !kept.is_empty() {
+            self.forget_failures = self.forget_failures.saturating_add(1);
+            self.forget_rests = Some(now + pauses.after(self.forget_failures));
+            // In their order, before what came since.
+            kept.append(&mut self.forget);
+            self.forget = kept;
+        } else if is_forgetting {
+            (self.forget_failures, self.forget_rests) = (0, None);
+        }
     }
 
     fn recorded(&mut self, id: u64, subject: &Subject, answer: Result<Outcome>, now: Instant) {
@@ -156,6 +183,9 @@ impl Queue {
         let error = match answer {
             Ok(Outcome::Inserted) => {
                 item.stage = Stage::Ready;
+                if item.is_erased {
+                    self.drop_erased(subject, id, now);
+                }
                 self.schedule(subject, now + self.linger);
                 // Nobody may wait any more: it is queued all the same.
                 accepts.map(|accepts| accepts.send(Ok(())));
@@ -164,16 +194,28 @@ impl Queue {
             Ok(_) => shared_journal(),
             Err(error) => error,
         };
+        self.refuse(subject, id, &error, accepts, now);
+    }
+
+    /// Takes an item out that could not be written to the journal.
+    fn refuse(
+        &mut self,
+        subject: &Subject,
+        id: u64,
+        error: &Error,
+        accepts: Option<oneshot::Sender<Result<()>>>,
+        now: Instant,
+    ) {
         let effect = error.effect();
+        let record = self.remove(subject, id, now).and_then(|item| item.record);
         // It may stand there all the same, and would be found after a crash.
-        if let Some(record) = item.record.take().filter(|_| effect == Effect::Unknown) {
+        if let Some(record) = record.filter(|_| effect == Effect::Unknown) {
             self.forget_orphan(record);
         }
-        self.remove(subject, id, now);
         numbers::refused(self.store, "journal");
         let context = "what was to be queued could not be written to the journal, and is not queued";
         let refused = Error::new(error.kind(), context).with_origin("write-behind", Operation::Write);
-        accepts.map(|accepts| accepts.send(Err(refused.with_effect(effect).with_source(error))));
+        accepts.map(|accepts| accepts.send(Err(refused.with_effect(effect).with_source(error.clone()))));
     }
 
     /// Queues again what was found in the journal.

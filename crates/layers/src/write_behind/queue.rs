@@ -40,6 +40,9 @@ pub(super) struct Queue {
     pub(super) forget: Vec<Forget>,
     /// How many of them, also on their way, are of nothing that is queued.
     pub(super) orphans: usize,
+    /// Until when they are left alone after the journal did not take them out, and how often in a row it did not.
+    pub(super) forget_rests: Option<Instant>,
+    pub(super) forget_failures: u32,
     pub(super) changes: usize,
     pub(super) bytes: usize,
     pub(super) next_id: u64,
@@ -113,6 +116,8 @@ impl Queue {
             fresh: VecDeque::new(),
             forget: Vec::new(),
             orphans: 0,
+            forget_rests: None,
+            forget_failures: 0,
             changes: 0,
             bytes: 0,
             next_id: 0,
@@ -186,6 +191,7 @@ impl Queue {
     /// Lets everything be sent now, whatever it was to wait for.
     pub(super) fn hurry(&mut self, now: Instant) {
         (self.failures, self.pause) = (0, None);
+        (self.forget_failures, self.forget_rests) = (0, None);
         for lane in self.lanes.values_mut() {
             (lane.failures, lane.rests) = (0, None);
         }
@@ -195,6 +201,18 @@ impl Queue {
                 lane.due = Some(hurried);
             }
             self.due.insert(hurried, subject);
+        }
+    }
+
+    /// Lets a user's lane be sent without waiting for company; what waits after a failure goes on waiting.
+    pub(super) fn skip_linger(&mut self, subject: &Subject, now: Instant) {
+        let Some(lane) = self.lanes.get_mut(subject) else { return };
+        let rests = lane.rests.is_some_and(|rests| rests > now);
+        if let Some(due) = lane.due.filter(|due| !rests && due.0 > now) {
+            let hurried = (now, due.1);
+            lane.due = Some(hurried);
+            self.due.remove(&due);
+            self.due.insert(hurried, subject.clone());
         }
     }
 

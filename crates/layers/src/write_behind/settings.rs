@@ -242,3 +242,22 @@ impl fmt::Display for WhenFull {
 pub(super) fn wrong(context: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, context).with_origin("write-behind", Operation::Open)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_are_somewhere_in_their_upper_half() {
+        let millis = Duration::from_millis;
+        let backoff = Backoff { from: millis(50), to: millis(300) };
+        for (failures, whole) in [(1, 50), (2, 100), (3, 200), (4, 300), (5, 300), (u32::MAX, 300)] {
+            for _ in 0..100 {
+                let wait = backoff.after(failures);
+                assert!(millis(whole) / 2 <= wait && wait <= millis(whole), "{failures}: {wait:?}");
+            }
+        }
+        let waits: std::collections::HashSet<_> = (0..100).map(|_| backoff.after(1)).collect();
+        assert!(waits.len() > 1, "not always the same");
+    }
+}

@@ -156,18 +156,26 @@ impl Queue {
         let mut dropped = Vec::new();
         for item in lane.items.iter_mut().filter(|item| item.id < before) {
             item.is_erased = true;
+            // What is on its way, to the store or into the journal, is dropped when it comes back.
             if item.stage == Stage::Ready {
-                dropped.push((item.id, item.undecided().map(|(place, _)| place).collect::<Vec<_>>()));
+                dropped.push(item.id);
             }
         }
         self.unschedule(subject);
-        for (id, places) in dropped {
-            for place in places {
-                self.decide(subject, id, place, Ok(Outcome::Erased));
-            }
-            self.finish(subject, id, now);
+        for id in dropped {
+            self.drop_erased(subject, id, now);
         }
         self.schedule(subject, now);
+    }
+
+    /// Settles what was not sent yet of an item whose user was erased.
+    pub(super) fn drop_erased(&mut self, subject: &Subject, id: u64, now: Instant) {
+        let Some(item) = self.lanes.get_mut(subject).and_then(|lane| lane.get_mut(id)) else { return };
+        let places: Vec<_> = item.undecided().map(|(place, _)| place).collect();
+        for place in places {
+            self.decide(subject, id, place, Ok(Outcome::Erased));
+        }
+        self.finish(subject, id, now);
     }
 
     /// Takes a lane's place among those to be sent away, so that it can get another.

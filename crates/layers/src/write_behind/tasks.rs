@@ -11,7 +11,6 @@ use super::journal::{Journal, Page};
 use super::numbers;
 use super::queue::{Batch, Next, Phase, Queue};
 use super::settings::{Times, WhenFull};
-use super::settle::Pauses as _;
 
 const TARGET: &str = "stickystore";
 /// A store ends a call within 100 ms of its deadline; one that does not is cut off.
@@ -104,38 +103,29 @@ impl<S: AsyncStore> Shared<S> {
     }
 
     async fn record(&self, journal: Journal) {
-        let mut failures = 0_u32;
         loop {
-            let page = {
+            let (page, rests) = {
                 let mut queue = self.queue();
                 if queue.phase == Phase::Closed {
                     return;
                 }
-                queue.page()
+                (queue.page(Instant::now()), queue.forget_rests)
             };
-            let Some(page) = page else {
-                self.ink.notified().await;
-                continue;
-            };
-            if self.enter(&journal, page).await {
-                failures = 0;
-            } else {
-                // What could not be taken out of the journal is tried again, but nobody waits for that.
-                failures = failures.saturating_add(1);
-                let until = Instant::now() + self.times.backoff.after(failures);
-                drop(timeout_at(until.into(), self.ink.notified()).await);
+            match (page, rests) {
+                (Some(page), _) => self.enter(&journal, page).await,
+                (None, Some(rests)) => drop(timeout_at(rests.into(), self.ink.notified()).await),
+                (None, None) => self.ink.notified().await,
             }
         }
     }
 
-    async fn enter(&self, journal: &Journal, page: Page) -> bool {
+    async fn enter(&self, journal: &Journal, page: Page) {
         let call = self.call();
         let answers = timeout_at((call.deadline + OVERRUN).into(), journal.write(call, &page)).await;
         let answers = answers.unwrap_or_else(|_| page.refused(&overran(journal.store.info().scheme)));
-        let is_whole = self.queue().journaled(page, answers, Instant::now());
+        self.queue().journaled(page, answers, Instant::now(), &self.times.backoff);
         self.work.notify_one();
         self.changed.notify_waiters();
-        is_whole
     }
 
     /// Leaves behind what is queued, and says so; how many changes that were.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stickystore_core::{AsyncStoreExt as _, Change, EpochCheck, Erase, ErrorKind, Outcome, Write};
+use stickystore_layers::write_behind::Journal;
 
 use crate::planted::{Fault, Planted, behind, call, entry, insert, key, other, start, subject, whys, write};
 
@@ -51,6 +52,27 @@ async fn what_is_on_its_way_when_the_user_is_erased_is_not_sent_again() {
     handle.flush(call()).await;
     assert!(store.profile("ann").is_empty());
     assert_eq!(store.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_into_the_journal_when_the_user_is_erased_is_not_sent() {
+    let (store, journal) = (Planted::new(), Planted::new());
+    journal.hold();
+    let clock = crate::planted::clock();
+    let handle = start(behind(&store).clock(clock.clone()).journal(Journal::new(journal.clone()))).await;
+    let queueing = tokio::spawn({
+        let handle = handle.clone();
+        async move {
+            handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap().outcomes(call()).await.remove(0)
+        }
+    });
+    journal.begun(1).await;
+    handle.erase_one(call(), short_erase("ann")).await.unwrap();
+    clock.advance(Duration::from_millis(2));
+    journal.release();
+    assert_eq!(queueing.await.unwrap().unwrap(), Outcome::Erased);
+    handle.flush(call()).await;
+    assert!(store.sent().is_empty());
 }
 
 #[tokio::test]

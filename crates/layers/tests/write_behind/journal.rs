@@ -1,10 +1,10 @@
 //! What the journal has after a crash, each step of it; what is too old, damaged, or another's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Change, Effect, Erase, ErrorKind, Eviction, ManualClock, Namespace,
-    Sharing, StoreInfo, Subject, UserId, Value,
+    AsyncStore as _, AsyncStoreExt as _, Call, Change, Effect, Erase, ErrorKind, Eviction, ManualClock,
+    Namespace, Sharing, StoreInfo, Subject, UserId, Value,
 };
 use stickystore_layers::write_behind::{Builder, Journal, Report, WriteBehind};
 
@@ -58,11 +58,17 @@ async fn nothing_is_sent_before_it_stands_in_the_journal() {
     let (store, journal) = (Planted::new(), Planted::new());
     journal.hold();
     let handle = start(journaled(&store, &journal)).await;
-    let error = handle.enqueue(short_call(), insert("ann", "k", "v")).await.unwrap_err();
-    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::Unknown));
+    let first = tokio::spawn({
+        let handle = handle.clone();
+        let soon = Call::new(start_time(), Instant::now() + Duration::from_secs(1));
+        async move { handle.enqueue(soon, insert("ann", "k", "v")).await.unwrap_err() }
+    });
+    journal.begun(1).await;
     // Behind one that is on its way into the journal: this one is not, and is taken back.
     let error = handle.enqueue(short_call(), insert("bob", "k", "v")).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotApplied));
+    let error = first.await.unwrap();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::Unknown));
     assert!(store.sent().is_empty());
     journal.release();
     assert_eq!(handle.flush(call()).await.applied, 1);
@@ -209,6 +215,24 @@ async fn what_the_journal_refuses_is_not_queued() {
         assert!(store.sent().is_empty());
         assert_eq!(records(&journal).await, 0, "nor does it stand there for the next start: {fault:?}");
     }
+}
+
+#[tokio::test]
+async fn a_journal_that_does_not_forget_is_asked_again_with_waits_and_stops_no_other_user() {
+    let (store, journal) = (Planted::new(), Planted::new());
+    let minute = Duration::from_secs(60);
+    let handle = start(journaled(&store, &journal).retry(minute, minute)).await;
+    store.hold();
+    let first = handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap();
+    journal.plant([Fault::Refused(ErrorKind::Unavailable)]);
+    store.release();
+    first.outcomes(call()).await.remove(0).unwrap();
+    journal.begun(2).await;
+    let second = handle.enqueue(call(), insert("bob", "k", "v")).await.unwrap();
+    second.outcomes(call()).await.remove(0).unwrap();
+    assert_eq!(handle.flush(call()).await.applied, 2);
+    assert_eq!(records(&journal).await, 0, "a flush does not wait for that");
+    assert!(journal.sent().len() <= 5, "{}", journal.sent().len());
 }
 
 #[tokio::test]

@@ -14,3 +14,4 @@ mod numbers;
 mod planted;
 mod queueing;
 mod reading;
+mod threads;

@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Lost,
     /// All is applied, and nobody knows.
     Hidden,
+    /// Nobody knows, and it is applied later: after the next call.
+    Late,
     /// Only the first change of each write is applied, the others are refused.
     Half,
 }
@@ -40,6 +42,9 @@ pub(crate) struct Judged {
     pub(crate) outcome: Outcome,
 }
 
+/// A call that takes effect when nobody waits for it any more.
+type Late = (Call, Vec<Write>);
+
 /// A memory store in which faults can be planted. Clones share everything.
 #[derive(Debug, Clone)]
 pub(crate) struct Planted {
@@ -50,6 +55,8 @@ pub(crate) struct Planted {
     sent: Arc<Mutex<Vec<Vec<Write>>>>,
     /// What memory said of each change, whatever was then answered.
     judged: Arc<Mutex<Vec<Judged>>>,
+    /// What is still to be applied.
+    late: Arc<Mutex<Vec<Late>>>,
     /// Calls that are under way.
     under_way: Arc<AtomicUsize>,
     open: watch::Sender<bool>,
@@ -61,9 +68,9 @@ impl Planted {
     }
 
     pub(crate) fn with_info(info: StoreInfo) -> Self {
-        let (faults, sent, judged, under_way) = Default::default();
+        let (faults, sent, judged, late, under_way) = Default::default();
         let open = watch::Sender::new(true);
-        Self { memory: MemoryStore::new(), info, faults, sent, judged, under_way, open }
+        Self { memory: MemoryStore::new(), info, faults, sent, judged, late, under_way, open }
     }
 
     pub(crate) fn plant(&self, faults: impl IntoIterator<Item = Fault>) {
@@ -84,6 +91,13 @@ impl Planted {
         while self.under_way.load(Ordering::SeqCst) > 0 {
             tokio::task::yield_now().await;
         }
+        self.land();
+    }
+
+    /// Applies what was to be applied late.
+    fn land(&self) {
+        let late = std::mem::take(&mut *self.late.lock().unwrap());
+        late.into_iter().for_each(|(call, writes)| drop(self.apply(call, &writes)));
     }
 
     fn apply(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
@@ -96,6 +110,35 @@ impl Planted {
             }
         }
         answers
+    }
+
+    fn answer(&self, call: Call, writes: &[Write], fault: Option<Fault>) -> Vec<Vec<Result<Outcome>>> {
+        let apply = |writes: &[Write]| self.apply(call, writes);
+        match fault {
+            None => apply(writes),
+            Some(Fault::Refused(kind)) => {
+                all(writes, &Error::new(kind, "planted").with_effect(Effect::NotApplied))
+            }
+            Some(Fault::Late) => {
+                self.late.lock().unwrap().push((call, writes.to_vec()));
+                all(writes, &Error::new(ErrorKind::Timeout, "planted"))
+            }
+            Some(Fault::Lost) => all(writes, &Error::new(ErrorKind::Unavailable, "planted")),
+            Some(Fault::Hidden) => {
+                apply(writes);
+                all(writes, &Error::new(ErrorKind::Timeout, "planted"))
+            }
+            Some(Fault::Half) => {
+                let firsts: Vec<_> =
+                    writes.iter().map(|write| write.filtered(|place, _| place == 0)).collect();
+                let mut answers = apply(&firsts);
+                for (answers, write) in answers.iter_mut().zip(writes) {
+                    let refused = Error::new(ErrorKind::Full, "planted");
+                    answers.resize(write.changes().len(), Err(refused));
+                }
+                answers
+            }
+        }
     }
 
     /// From now on write calls wait before they do anything.
@@ -156,28 +199,11 @@ impl AsyncStore for Planted {
             return all(writes, &Error::new(ErrorKind::Timeout, "held"));
         }
         let fault = self.faults.lock().unwrap().pop_front();
-        let apply = |writes: &[Write]| self.apply(call, writes);
-        match fault {
-            None => apply(writes),
-            Some(Fault::Refused(kind)) => {
-                all(writes, &Error::new(kind, "planted").with_effect(Effect::NotApplied))
-            }
-            Some(Fault::Lost) => all(writes, &Error::new(ErrorKind::Unavailable, "planted")),
-            Some(Fault::Hidden) => {
-                apply(writes);
-                all(writes, &Error::new(ErrorKind::Timeout, "planted"))
-            }
-            Some(Fault::Half) => {
-                let firsts: Vec<_> =
-                    writes.iter().map(|write| write.filtered(|place, _| place == 0)).collect();
-                let mut answers = apply(&firsts);
-                for (answers, write) in answers.iter_mut().zip(writes) {
-                    let refused = Error::new(ErrorKind::Full, "planted");
-                    answers.resize(write.changes().len(), Err(refused));
-                }
-                answers
-            }
+        let answers = self.answer(call, writes, fault);
+        if !matches!(fault, Some(Fault::Late)) {
+            self.land();
         }
+        answers
     }
 
     async fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {

@@ -1,6 +1,8 @@
 //! What is queued leaves together and arrives in order, and its outcome is the store's.
 
-use stickystore_core::{AsyncStoreExt as _, Change, EpochCheck, ErrorKind, Expiry, Outcome, Revision, Write};
+use stickystore_core::{
+    AsyncStoreExt as _, Change, Effect, EpochCheck, ErrorKind, Expiry, Outcome, Revision, Write,
+};
 
 use crate::planted::{
     Fault, Planted, behind, call, clock, entry, insert, key, other, short_call, start, start_time, subject,
@@ -133,6 +135,20 @@ async fn what_could_undo_what_its_writer_has_not_seen_is_not_queued() {
     let conditional = Write::new(subject("ann"), EpochCheck::Ignore, conditional).unwrap();
     assert!(handle.enqueue(call(), conditional).await.is_ok());
     assert_eq!(handle.flush(call()).await.unchanged, 1);
+}
+
+#[tokio::test]
+async fn the_age_of_what_is_queued_begins_with_its_call() {
+    let store = Planted::new();
+    let clock = clock();
+    let handle = start(behind(&store).clock(clock.clone())).await;
+    clock.advance(std::time::Duration::from_secs(240));
+    store.hold();
+    handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap();
+    assert_eq!(handle.depth().oldest, Some(start_time()));
+    clock.advance(std::time::Duration::from_secs(60));
+    let error = handle.enqueue(call(), insert("ann", "l", "v")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Invalid, Effect::NotApplied), "{error}");
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use stickystore_core::{
     Write,
 };
 
+use stickystore_layers::write_behind::Journal;
+
 use crate::planted::{Planted, behind, call, entry, insert, key, other, short_call, start, subject, write};
 
 #[tokio::test]
@@ -44,6 +46,29 @@ async fn a_read_does_not_show_what_an_erasure_will_refuse() {
     handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap();
     other(&store).erase_one(call(), Erase::new(subject("ann"), call().now)).await.unwrap();
     assert!(handle.load(call(), &subject("ann")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_read_does_not_show_what_is_not_acknowledged() {
+    let (store, journal) = (Planted::new(), Planted::new());
+    journal.hold();
+    let handle = start(behind(&store).journal(Journal::new(journal))).await;
+    handle.enqueue(short_call(), insert("ann", "k", "v")).await.unwrap_err();
+    assert!(handle.load(call(), &subject("ann")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_write_through_does_not_hurry_a_store_that_is_down() {
+    let store = Planted::new();
+    store.plant([crate::planted::Fault::Refused(ErrorKind::Unavailable); 100]);
+    let minute = std::time::Duration::from_secs(60);
+    let handle = start(behind(&store).retry(minute, minute)).await;
+    handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap();
+    store.begun(1).await;
+    for _ in 0..3 {
+        handle.remove(short_call(), &subject("ann"), key("k")).await.unwrap_err();
+    }
+    assert_eq!(store.sent().len(), 1);
 }
 
 #[tokio::test]
