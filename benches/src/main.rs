@@ -7,8 +7,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 mod measure;
+mod ours;
 mod plot;
 mod rows;
+#[cfg(feature = "memcached")]
+mod with_memcached;
+#[cfg(feature = "mongodb")]
+mod with_mongodb;
 #[cfg(feature = "redis")]
 mod with_redis;
 mod words;
@@ -16,6 +21,7 @@ mod words;
 use measure::Effort;
 use rows::Row;
 
+#[derive(Clone)]
 struct Options {
     backend: String,
     url: String,
@@ -42,6 +48,10 @@ async fn main() -> ExitCode {
     };
     println!("{}", Row::HEADINGS);
     let rows = match options.backend.as_str() {
+        #[cfg(feature = "memcached")]
+        "memcached" => with_memcached::rows(&options).await,
+        #[cfg(feature = "mongodb")]
+        "mongodb" => with_mongodb::rows(&options).await,
         #[cfg(feature = "redis")]
         "redis" => with_redis::rows(&options).await,
         other => {

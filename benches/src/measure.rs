@@ -60,6 +60,7 @@ impl Effort {
     }
 
     /// The same, for operations that take so many times as long as a read of Redis.
+    #[cfg(feature = "mongodb")]
     pub(crate) fn divided(self, by: usize) -> Self {
         Self { alone: (self.alone / by).max(100), together: (self.together / by).max(1_024), ..self }
     }

@@ -1,7 +1,6 @@
 //! Plots as SVG: for each operation, the ratio to the bare driver over the callers, a line for each contender.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::rows::Row;
@@ -45,7 +44,7 @@ fn plot(name: &str, rows: &[&Row]) -> String {
         font-size=\"12\"><rect width=\"100%\" height=\"100%\" fill=\"white\"/><text x=\"{MARGIN}\" y=\"24\" \
         font-size=\"14\">{name}: calls per second, by those of the bare driver</text>"
     );
-    let mut add = |text: String| drop(svg.write_str(&text));
+    let mut add = |text: String| svg.push_str(&text);
     for step in 0..=(most * 2.0) as usize {
         let ratio = step as f64 / 2.0;
         let colour = if step == 2 { "black" } else { "#d0d7de" };

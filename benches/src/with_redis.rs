@@ -9,14 +9,14 @@ use std::sync::Arc;
 use redis::aio::ConnectionManager;
 use redis::io::tcp::TcpSettings;
 use redis::{Cmd, Pipeline};
-use stickystore_core::{AsyncStore, AsyncStoreExt as _, EpochCheck, Expiry, Outcome, Subject};
-use stickystore_layers::coalesce::{Bounds, Coalesced};
+use stickystore_core::{Expiry, Subject};
 use stickystore_redis::{Config, RedisStore};
 
 use crate::Options;
-use crate::measure::{Contender, take_turns};
-use crate::rows::{Row, Situation};
-use crate::words::{VALUE, entry, filling, key, nth, subject, users, within};
+use crate::measure::Contender;
+use crate::ours::{self, ENTRIES};
+use crate::rows::Row;
+use crate::words::{VALUE, entry, key, nth, subject, users, within};
 
 /// The store's own script.
 const WRITE: &str = concat!(
@@ -24,85 +24,20 @@ const WRITE: &str = concat!(
     include_str!("../../crates/redis/src/script/write.lua")
 );
 
-const ENTRIES: usize = 5;
+const OPERATIONS: [&str; 3] = ["load", "assign new", "put with TTL"];
 
 pub(crate) async fn rows(options: &Options) -> Vec<Row> {
     let store = RedisStore::new(&Config::from_url(&options.url).expect("a URL of Redis")).expect("a store");
     let bare = Bare::open(&options.url).await;
     let users = users(options.users);
+    ours::fill(&store, &users).await;
     for part in users.chunks(100) {
-        let writes: Vec<_> = part.iter().map(|user| filling(user, ENTRIES)).collect();
-        store
-            .write(within(), &writes)
-            .await
-            .into_iter()
-            .flatten()
-            .for_each(|answer| drop(answer.expect("a put")));
         bare.fill(part).await;
     }
-    let mut rows = Vec::new();
-    for operation in ["load", "assign new", "put with TTL"] {
-        if options.only.as_ref().is_some_and(|only| only != operation) {
-            continue;
-        }
-        for &callers in &options.callers {
-            let mut contenders = vec![ours("plain".to_owned(), operation, callers, store.clone(), &users)];
-            for &in_flight in &options.in_flight {
-                let coalesced = Coalesced::with(store.clone(), Bounds::default().with_in_flight(in_flight));
-                contenders.push(ours(
-                    format!("coalesced {in_flight}"),
-                    operation,
-                    callers,
-                    coalesced,
-                    &users,
-                ));
-            }
-            contenders.extend([bare.one(operation, callers, &users), bare.batch(operation, callers, &users)]);
-            contenders.retain(|one| options.who.as_ref().is_none_or(|who| *who == one.name));
-            let samples = take_turns(&contenders, options.effort, options.server).await;
-            let situation = Situation {
-                backend: "redis",
-                operation,
-                entries: if operation == "load" { ENTRIES } else { 1 },
-                api: "async",
-                callers,
-                users: options.users,
-                added_ms: options.added_ms,
-            };
-            let measured = Row::all(&situation, &contenders, &samples);
-            measured.iter().for_each(|row| println!("{row}"));
-            rows.extend(measured);
-        }
-    }
-    rows
-}
-
-fn ours<S: AsyncStore + Clone>(
-    name: String,
-    operation: &'static str,
-    callers: usize,
-    store: S,
-    users: &Arc<Vec<Subject>>,
-) -> Contender {
-    let users = Arc::clone(users);
-    Contender::new(name, callers, move |i| {
-        let (store, user) = (store.clone(), nth(&users, i).clone());
-        async move {
-            let call = within();
-            match operation {
-                "load" => assert_eq!(store.load(call, &user).await.expect("a load").len(), ENTRIES),
-                "assign new" => {
-                    let told =
-                        store.insert(call, &subject(), EpochCheck::Is(None), key(0), entry(call)).await;
-                    assert_eq!(told.expect("an insert"), Outcome::Inserted);
-                }
-                _ => {
-                    let told = store.put(call, &user, key(i % ENTRIES), entry(call)).await;
-                    assert_eq!(told.expect("a put"), Outcome::Written);
-                }
-            }
-        }
+    ours::rows(options, "redis", &OPERATIONS, &store, &users, async |operation, callers| {
+        vec![bare.one(operation, callers, &users), bare.batch(operation, callers, &users)]
     })
+    .await
 }
 
 #[derive(Clone)]

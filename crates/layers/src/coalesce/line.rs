@@ -23,6 +23,7 @@ pub(super) struct Line<K: Kind, S> {
     store: Arc<S>,
     bounds: Bounds,
     hasher: RandomState,
+    process: u32,
     state: Mutex<State<K>>,
 }
 
@@ -39,7 +40,7 @@ struct State<K: Kind> {
 /// When a call goes.
 pub(super) enum Turn<K: Kind, S: AsyncStore> {
     /// At once, by itself.
-    Now(Flight<K, S>),
+    Now(Option<Flight<K, S>>),
     /// With others.
     Later(Waiting<K, S>),
 }
@@ -47,7 +48,13 @@ pub(super) enum Turn<K: Kind, S: AsyncStore> {
 impl<K: Kind, S: AsyncStore> Line<K, S> {
     pub(super) fn new(store: Arc<S>, bounds: Bounds) -> Arc<Self> {
         let state = State { flying: 0, busy: HashSet::new(), waiting: VecDeque::new(), next_id: 0 };
-        Arc::new(Self { store, bounds, hasher: RandomState::new(), state: Mutex::new(state) })
+        Arc::new(Self {
+            store,
+            bounds,
+            hasher: RandomState::new(),
+            process: std::process::id(),
+            state: Mutex::new(state),
+        })
     }
 
     pub(super) fn store(&self) -> &S {
@@ -56,6 +63,10 @@ impl<K: Kind, S: AsyncStore> Line<K, S> {
 
     /// Lets a call go, or has it wait.
     pub(super) fn enter<A: Ask<K>>(self: &Arc<Self>, call: Call, asked: &[A]) -> Turn<K, S> {
+        if self.process != std::process::id() {
+            // Nobody else's call comes back in a forked child, and who held the lock is not there. The store says so.
+            return Turn::Now(None);
+        }
         let users: Vec<_> = match K::IN_ORDER {
             true => asked.iter().map(|one| self.hasher.hash_one(one.subject())).collect(),
             false => Vec::new(),
@@ -64,12 +75,13 @@ impl<K: Kind, S: AsyncStore> Line<K, S> {
         let is_large = asked.is_empty() || asked.len() > self.bounds.users || bytes > self.bounds.bytes;
         let mut state = self.state();
         let goes = (is_large || state.flying < self.bounds.in_flight) && !state.is_held(&users);
-        let runtime = if goes { None } else { Handle::try_current().ok() };
-        let Some(runtime) = runtime else {
+        if goes {
             state.depart(&users);
             drop(state);
-            return Turn::Now(Flight::new(self, users));
-        };
+            return Turn::Now(Some(Flight::new(self, users)));
+        }
+        // Without one, nobody could tell it that its turn has come.
+        let Ok(runtime) = Handle::try_current() else { return Turn::Now(None) };
         let id = state.next_id;
         state.next_id += 1;
         let (answer, receiver) = oneshot::channel();
