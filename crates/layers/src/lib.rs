@@ -8,11 +8,16 @@
 //! | [`resilience`]: one deadline, a budget of retries, a limit of what is under way | `resilience` |
 //! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
 //!
-//! Without its feature a layer is not there, and costs nothing.
+//! [`Layers`] puts them around a store in the right order. Without its feature a layer is not there, and costs nothing.
 
 #[cfg(feature = "cache")]
 pub mod cache;
+mod layers;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;
 #[cfg(feature = "resilience")]
 pub mod resilience;
+
+#[cfg(feature = "cache")]
+pub use layers::LayeredCache;
+pub use layers::Layers;

@@ -7,8 +7,23 @@ use stickystore_core::options::{Options, nearest};
 use stickystore_core::{Error, ErrorKind, Namespace, Operation, Result, Ttl};
 use stickystore_services::{Receipts, Settings, Unproven};
 
+use crate::layered::Asked;
+
 /// What a URL says besides where the store is.
-const OURS: [&str; 6] = ["namespace", "ttl", "deadline", "receipt", "unproven", "replace_back_after"];
+const OURS: [&str; 12] = [
+    "namespace",
+    "ttl",
+    "deadline",
+    "receipt",
+    "unproven",
+    "replace_back_after",
+    "cache",
+    "cache_age",
+    "cache_absent_age",
+    "cache_stale",
+    "retries",
+    "max_calls",
+];
 
 /// A URL taken apart.
 #[derive(Debug)]
@@ -16,6 +31,7 @@ pub(crate) struct Address {
     /// The URL without our options: it may hold a password, and nothing shows it.
     pub(crate) store: StoreUrl,
     pub(crate) settings: Settings,
+    pub(crate) layers: Asked,
     /// What the user may have meant by an option that the store will not know.
     pub(crate) meant: Option<String>,
 }
@@ -39,10 +55,10 @@ impl Address {
             let meant = nearest(name, OURS)?;
             Some(format!("or was {meant} meant by \"{name}\"?"))
         });
-        let settings = settings(ours, meant.as_deref())?;
+        let (settings, layers) = ours_of(ours, meant.as_deref())?;
         let theirs: Vec<_> = theirs.into_iter().map(|(_, option)| option).collect();
         let query = if theirs.is_empty() { String::new() } else { format!("?{}", theirs.join("&")) };
-        Ok(Self { store: StoreUrl(format!("{rest}{query}")), settings, meant })
+        Ok(Self { store: StoreUrl(format!("{rest}{query}")), settings, layers, meant })
     }
 }
 
@@ -57,7 +73,7 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c))
 }
 
-fn settings(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<Settings> {
+fn ours_of(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<(Settings, Asked)> {
     let mut given = Vec::with_capacity(ours.len());
     for (name, option) in ours {
         let text = option.split_once('=').map_or("", |(_, text)| text);
@@ -90,8 +106,9 @@ fn settings(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<Settings> {
     if let Some(time) = options.duration("replace_back_after")? {
         settings = settings.with_replace_back_after(time);
     }
+    let layers = Asked::take(&mut options)?;
     options.finish()?;
-    Ok(settings)
+    Ok((settings, layers))
 }
 
 fn deadline(text: &str) -> Option<Duration> {

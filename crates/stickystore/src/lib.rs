@@ -6,6 +6,7 @@ mod async_sticky;
 mod backends;
 mod erasure;
 mod export;
+mod layered;
 mod registry;
 mod sticky;
 mod value;
@@ -31,7 +32,7 @@ pub use stickystore_cassandra as cassandra;
 #[cfg(feature = "embedded")]
 pub use stickystore_embedded as embedded;
 /// The layers around stores.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
+#[cfg(any(feature = "cache", feature = "metrics", feature = "resilience", feature = "tracing"))]
 pub use stickystore_layers as layers;
 /// The store on Memcached servers.
 #[cfg(feature = "memcached")]

@@ -3,5 +3,6 @@
 
 mod assign;
 mod bench;
+mod layers;
 mod opening;
 mod overriding;
