@@ -13,7 +13,7 @@ pub(crate) struct Options {
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 13] = [
+const FEATURE_SETS: [(&str, &[&str]); 14] = [
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
@@ -27,6 +27,10 @@ const FEATURE_SETS: [(&str, &[&str]); 13] = [
     ("layers with `metrics`", &["--package", "stickystore-layers", "--all-targets", "--features", "metrics"]),
     ("facade without features", &["--package", "stickystore", "--all-targets", "--no-default-features"]),
     ("facade with `embedded`", &["--package", "stickystore", "--all-targets", "--features", "embedded"]),
+    (
+        "services with `metrics`",
+        &["--package", "stickystore-services", "--all-targets", "--features", "metrics"],
+    ),
     ("facade with `cache`", &["--package", "stickystore", "--all-targets", "--features", "cache"]),
     ("facade with `redis`", &["--package", "stickystore", "--all-targets", "--features", "redis"]),
     ("facade with `growthbook`", &["--package", "stickystore", "--all-targets", "--features", "growthbook"]),

@@ -99,7 +99,7 @@ impl<S: Store> StickyBucketService<S> {
             [] => Vec::new(),
             reads => self.store.read(lookup.call(), reads),
         };
-        lookup.answer(read)
+        lookup.answer(read, &self.settings)
     }
 
     /// [`document`](Self::document) as the SDK's JSON; `null` if there are no assignments.
@@ -133,7 +133,7 @@ impl<S: Store> StickyBucketService<S> {
         let save = Save::new(document, &self.settings)?;
         let written = save.writes()?.into_iter().map(|write| self.store.write_one(save.call(), write));
         let written = written.collect();
-        Ok(save.report(written))
+        Ok(save.report(written).counted("growthbook"))
     }
 
     /// [`save_document`](Self::save_document) of the SDK's JSON.
@@ -201,7 +201,7 @@ impl<S: AsyncStore> AsyncStickyBucketService<S> {
             [] => Vec::new(),
             reads => self.store.read(lookup.call(), reads).await,
         };
-        lookup.answer(read)
+        lookup.answer(read, &self.settings)
     }
 
     /// See [`StickyBucketService::document_json`].
@@ -235,7 +235,7 @@ impl<S: AsyncStore> AsyncStickyBucketService<S> {
         for write in save.writes()? {
             written.push(self.store.write_one(save.call(), write).await);
         }
-        Ok(save.report(written))
+        Ok(save.report(written).counted("growthbook"))
     }
 
     /// See [`StickyBucketService::save_json`].

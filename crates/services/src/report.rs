@@ -1,9 +1,23 @@
 //! What became of a save, entry by entry: every service reports in these words.
+//!
+//! # Metrics (feature `metrics`)
+//!
+//! | name | kind | labels | counts |
+//! |---|---|---|---|
+//! | `stickystore_saved_total` | counter | `service`, `outcome` | entries of saves, by what became of them: `inserted`, `kept`, .. |
+//! | `stickystore_replaced_total` | counter | `service` | stored assignments that a save replaced: an exact count of changed ones |
+//! | `stickystore_served_once_total` | counter | `service`, `why` | entries where another value stood and stayed: that request had already served its own |
 
 use std::collections::BTreeMap;
 
 use stickystore_core::json::{ObjectWriter, quoted};
 use stickystore_core::{Effect, Error, ErrorKind, Value};
+
+#[cfg(feature = "metrics")]
+mod numbers;
+#[cfg(not(feature = "metrics"))]
+#[path = "report/no_numbers.rs"]
+mod numbers;
 
 /// What became of each entry of a save.
 ///
@@ -120,6 +134,12 @@ impl SaveReport {
         report.finish()
     }
 
+    /// The same; with the feature `metrics` its entries are counted as those of this service.
+    pub(crate) fn counted(self, service: &'static str) -> Self {
+        self.entries.values().for_each(|saved| numbers::saved(service, saved));
+        self
+    }
+
     pub(crate) fn set(&mut self, key: &str, saved: Saved) {
         self.entries.insert(key.to_owned(), saved);
     }
@@ -136,6 +156,18 @@ impl Saved {
     pub(crate) fn unproven() -> Self {
         let context = "nothing proves that the save's caller had read what stands there, which stays";
         Self::Failed { error: Error::new(ErrorKind::Invalid, context) }
+    }
+
+    /// What became of it, as reports name it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Inserted => "inserted",
+            Self::Unchanged => "unchanged",
+            Self::Added => "added",
+            Self::Replaced { .. } => "replaced",
+            Self::Kept { .. } => "kept",
+            Self::Failed { .. } => "failed",
+        }
     }
 
     fn to_json(&self, goals_added: &[String]) -> String {

@@ -89,8 +89,8 @@ impl<S: Store> UserStorageService<S> {
     /// "failed": whoever feeds one has to decide what it gets.
     pub fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
         let get = Get::new(&self.settings, user_id, campaign_key)?;
-        let profile = self.store.read_one(get.call, get.read.clone())?;
-        get.answer(profile)
+        let read = self.store.read_one(get.call, get.read.clone());
+        self.settings.looked_up(read)?.map_or(Ok(None), |profile| get.answer(profile))
     }
 
     /// [`get`](Self::get) as the SDK's JSON; `null` if there is no record.
@@ -123,7 +123,7 @@ impl<S: Store> UserStorageService<S> {
             match set.next()? {
                 Step::Read(call, read) => set.was_read(self.store.read_one(call, read)),
                 Step::Write(call, write) => set.was_written(only(self.store.write_one(call, write))),
-                Step::Done(report) => return Ok(report),
+                Step::Done(report) => return Ok(report.counted("vwo")),
             }
         }
     }
@@ -173,8 +173,8 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
     /// As there.
     pub async fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
         let get = Get::new(&self.settings, user_id, campaign_key)?;
-        let profile = self.store.read_one(get.call, get.read.clone()).await?;
-        get.answer(profile)
+        let read = self.store.read_one(get.call, get.read.clone()).await;
+        self.settings.looked_up(read)?.map_or(Ok(None), |profile| get.answer(profile))
     }
 
     /// See [`UserStorageService::get_json`].
@@ -205,7 +205,7 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
             match set.next()? {
                 Step::Read(call, read) => set.was_read(self.store.read_one(call, read).await),
                 Step::Write(call, write) => set.was_written(only(self.store.write_one(call, write).await)),
-                Step::Done(report) => return Ok(report),
+                Step::Done(report) => return Ok(report.counted("vwo")),
             }
         }
     }

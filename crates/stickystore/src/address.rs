@@ -5,18 +5,19 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use stickystore_core::options::{Options, nearest};
 use stickystore_core::{Error, ErrorKind, Namespace, Operation, Result, Ttl};
-use stickystore_services::{Receipts, Settings, Unproven};
+use stickystore_services::{FailedLookup, Receipts, Settings, Unproven};
 
 use crate::layered::Asked;
 
 /// What a URL says besides where the store is.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "namespace",
     "ttl",
     "deadline",
     "receipt",
     "unproven",
     "replace_back_after",
+    "failed_lookup",
     "cache",
     "cache_age",
     "cache_absent_age",
@@ -100,8 +101,20 @@ fn ours_of(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<(Settings, As
     }
     let policies =
         [("keep-stored", Unproven::KeepStored), ("take-new", Unproven::TakeNew), ("error", Unproven::Error)];
-    if let Some(unproven) = options.choice("unproven", &policies)? {
+    let unproven = options.choice("unproven", &policies)?;
+    let takes_new = unproven == Some(Unproven::TakeNew);
+    if let Some(unproven) = unproven {
         settings = settings.with_unproven(unproven);
+    }
+    let answers = [("error", FailedLookup::Error), ("absent", FailedLookup::Absent)];
+    if let Some(failed_lookup) = options.choice("failed_lookup", &answers)? {
+        if failed_lookup == FailedLookup::Absent && takes_new {
+            return Err(wrong(
+                "failed_lookup=absent only adds, and unproven=take-new would replace what a failed lookup had not seen: \
+                 leave one of them out",
+            ));
+        }
+        settings = settings.with_failed_lookup(failed_lookup);
     }
     if let Some(time) = options.duration("replace_back_after")? {
         settings = settings.with_replace_back_after(time);
@@ -148,6 +161,11 @@ mod tests {
         assert!(says("redis://h?namespace=n&ttl=0s").contains("zero is refused"));
         assert!(says("redis://h?namespace=n&deadline=0s").contains("at least 1ms"));
         assert!(says("redis://h?namespace=n&unproven=takenew").contains("one of: take-new,"));
+        assert!(says("redis://h?namespace=n&failed_lookup=none").contains("one of: "));
+        assert!(
+            says("redis://h?namespace=n&failed_lookup=absent&unproven=take-new")
+                .contains("leave one of them out")
+        );
         assert!(says("redis://h?namespace=n&receipt=no").contains("one of: on, off"));
     }
 
