@@ -26,9 +26,7 @@ const CHUNK: usize = 500;
 fn main() {
     let users: Vec<Subject> = users();
     // Enough for everybody, so that what is measured is what is held.
-    let config = Config::new()
-        .with_bytes(std::env::var("GIB").map_or(1, |v| v.parse().unwrap()) << 30)
-        .with_age(Duration::from_secs(86_400));
+    let config = Config::new().with_bytes(1 << 30).with_age(Duration::from_secs(86_400));
     let hot = Cached::new(Generated::new(), &config);
     fill(&hot, &users[..HOT]);
     let call = call();

@@ -1,12 +1,4 @@
 //! What became of a save, entry by entry: every service reports in these words.
-//!
-//! # Metrics (feature `metrics`)
-//!
-//! | name | kind | labels | counts |
-//! |---|---|---|---|
-//! | `stickystore_saved_total` | counter | `service`, `outcome` | entries of saves, by what became of them: `inserted`, `kept`, .. |
-//! | `stickystore_replaced_total` | counter | `service` | stored assignments that a save replaced: an exact count of changed ones |
-//! | `stickystore_served_once_total` | counter | `service`, `why` | entries where another value stood and stayed: that request had already served its own |
 
 use std::collections::BTreeMap;
 
@@ -29,6 +21,14 @@ mod numbers;
 /// assert_eq!(report.to_json(), r#"{"entries":{"e1":{"outcome":"inserted"}}}"#);
 /// # Ok::<(), stickystore_core::Error>(())
 /// ```
+///
+/// # Metrics (feature `metrics`)
+///
+/// | name | kind | labels | counts |
+/// |---|---|---|---|
+/// | `stickystore_saved_total` | counter | `service`, `outcome` | entries of saves, by what became of them: `inserted`, `kept`, .. |
+/// | `stickystore_replaced_total` | counter | `service` | stored assignments that a save replaced: an exact count of changed ones |
+/// | `stickystore_served_once_total` | counter | `service`, `why` | entries where another value stood and stayed: that request had already served its own |
 #[derive(Debug, Clone, Default)]
 pub struct SaveReport {
     entries: BTreeMap<String, Saved>,
