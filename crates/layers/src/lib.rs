@@ -10,15 +10,20 @@
 //! | [`observe`]: spans, events, counters, histograms | `tracing`, `metrics` |
 //! | [`write_behind`]: saves that do not wait for the store | `write-behind` |
 //!
-//! Without its feature a layer is not there, and costs nothing.
+//! [`Layers`] puts them around a store in the right order. Without its feature a layer is not there, and costs nothing.
 
 #[cfg(feature = "cache")]
 pub mod cache;
 #[cfg(feature = "coalesce")]
 pub mod coalesce;
+mod layers;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub mod observe;
 #[cfg(feature = "resilience")]
 pub mod resilience;
 #[cfg(feature = "write-behind")]
 pub mod write_behind;
+
+#[cfg(feature = "cache")]
+pub use layers::LayeredCache;
+pub use layers::Layers;

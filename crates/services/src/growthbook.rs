@@ -100,7 +100,7 @@ impl<S: Store> StickyBucketService<S> {
             [] => Vec::new(),
             reads => self.store.read(lookup.call(), reads),
         };
-        lookup.answer(read)
+        lookup.answer(read, &self.settings)
     }
 
     /// [`document`](Self::document) as the SDK's JSON; `null` if there are no assignments.
@@ -136,7 +136,7 @@ impl<S: Store> StickyBucketService<S> {
             match save.next()? {
                 Step::Read(call, read) => save.was_read(&self.store.read_one(call, read)),
                 Step::Write(call, write) => save.was_written(self.store.write_one(call, write)),
-                Step::Done(report) => return Ok(report),
+                Step::Done(report) => return Ok(report.counted("growthbook")),
             }
         }
     }
@@ -206,7 +206,7 @@ impl<S: AsyncStore> AsyncStickyBucketService<S> {
             [] => Vec::new(),
             reads => self.store.read(lookup.call(), reads).await,
         };
-        lookup.answer(read)
+        lookup.answer(read, &self.settings)
     }
 
     /// See [`StickyBucketService::document_json`].
@@ -240,7 +240,7 @@ impl<S: AsyncStore> AsyncStickyBucketService<S> {
             match save.next()? {
                 Step::Read(call, read) => save.was_read(&self.store.read_one(call, read).await),
                 Step::Write(call, write) => save.was_written(self.store.write_one(call, write).await),
-                Step::Done(report) => return Ok(report),
+                Step::Done(report) => return Ok(report.counted("growthbook")),
             }
         }
     }

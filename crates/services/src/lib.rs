@@ -18,4 +18,4 @@ mod report;
 mod settings;
 
 pub use report::{SaveReport, Saved, Why};
-pub use settings::{Receipts, Settings, Unproven};
+pub use settings::{FailedLookup, Receipts, Settings, Unproven};

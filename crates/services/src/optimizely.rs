@@ -75,14 +75,18 @@ impl<S: Store> UserProfileService<S> {
     /// The profile of this user; without entries for a user who has none.
     ///
     /// # Errors
-    /// What the store answers. The SDKs' hooks cannot say "failed": whoever feeds one has to decide what it gets.
+    /// What the store answers. The SDKs' hooks cannot say "failed": whoever feeds one has to decide what it gets, as by
+    /// [`Settings::with_failed_lookup`].
     pub fn lookup(&self, user_id: &str) -> Result<UserProfile> {
         if self.is_tracking_only {
             return tracked(&self.settings, user_id);
         }
         let lookup = Lookup::new(&self.settings, user_id)?;
-        let profile = self.store.read_one(lookup.call, lookup.read.clone())?;
-        Ok(lookup.answer(profile, &self.settings))
+        let read = self.store.read_one(lookup.call, lookup.read.clone());
+        match self.settings.looked_up(read)? {
+            Some(profile) => Ok(lookup.answer(profile, &self.settings)),
+            None => tracked(&self.settings, user_id),
+        }
     }
 
     /// [`lookup`](Self::lookup) as the SDK's JSON; `null` for a user without entries if receipts are off.
@@ -125,7 +129,7 @@ impl<S: Store> UserProfileService<S> {
             match save.next() {
                 Step::Read(call, read) => save.was_read(&self.store.read_one(call, read)),
                 Step::Write(call, writes) => save.was_written(self.store.write(call, &writes)),
-                Step::Done(report) => return Ok(report),
+                Step::Done(report) => return Ok(report.counted("optimizely")),
             }
         }
     }
@@ -184,8 +188,11 @@ impl<S: AsyncStore> AsyncUserProfileService<S> {
             return tracked(&self.settings, user_id);
         }
         let lookup = Lookup::new(&self.settings, user_id)?;
-        let profile = self.store.read_one(lookup.call, lookup.read.clone()).await?;
-        Ok(lookup.answer(profile, &self.settings))
+        let read = self.store.read_one(lookup.call, lookup.read.clone()).await;
+        match self.settings.looked_up(read)? {
+            Some(profile) => Ok(lookup.answer(profile, &self.settings)),
+            None => tracked(&self.settings, user_id),
+        }
     }
 
     /// See [`UserProfileService::lookup_json`].
@@ -224,7 +231,7 @@ impl<S: AsyncStore> AsyncUserProfileService<S> {
             match save.next() {
                 Step::Read(call, read) => save.was_read(&self.store.read_one(call, read).await),
                 Step::Write(call, writes) => save.was_written(self.store.write(call, &writes).await),
-                Step::Done(report) => return Ok(report),
+                Step::Done(report) => return Ok(report.counted("optimizely")),
             }
         }
     }

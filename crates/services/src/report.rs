@@ -6,6 +6,12 @@ use std::time::Duration;
 use stickystore_core::json::{ObjectWriter, quoted};
 use stickystore_core::{Effect, Error, ErrorKind, Value};
 
+#[cfg(feature = "metrics")]
+mod numbers;
+#[cfg(not(feature = "metrics"))]
+#[path = "report/no_numbers.rs"]
+mod numbers;
+
 /// What became of each entry of a save.
 ///
 /// ```
@@ -16,6 +22,14 @@ use stickystore_core::{Effect, Error, ErrorKind, Value};
 /// assert_eq!(report.to_json(), r#"{"entries":{"e1":{"outcome":"inserted"}}}"#);
 /// # Ok::<(), stickystore_core::Error>(())
 /// ```
+///
+/// # Metrics (feature `metrics`)
+///
+/// | name | kind | labels | counts |
+/// |---|---|---|---|
+/// | `stickystore_saved_total` | counter | `service`, `outcome` | entries of saves, by what became of them: `inserted`, `kept`, .. |
+/// | `stickystore_replaced_total` | counter | `service` | stored assignments that a save replaced: an exact count of changed ones |
+/// | `stickystore_served_once_total` | counter | `service`, `why` | entries where another value stood and stayed: that request had already served its own |
 #[derive(Debug, Clone, Default)]
 pub struct SaveReport {
     entries: BTreeMap<String, Saved>,
@@ -128,6 +142,12 @@ impl SaveReport {
         report.finish()
     }
 
+    /// The same; with the feature `metrics` its entries are counted as those of this service.
+    pub(crate) fn counted(self, service: &'static str) -> Self {
+        self.entries.values().for_each(|saved| numbers::saved(service, saved));
+        self
+    }
+
     pub(crate) fn set(&mut self, key: &str, saved: Saved) {
         self.entries.insert(key.to_owned(), saved);
     }
@@ -144,6 +164,18 @@ impl Saved {
     pub(crate) fn unproven() -> Self {
         let context = "nothing proves that the save's caller had read what stands there, which stays";
         Self::Failed { error: Error::new(ErrorKind::Invalid, context) }
+    }
+
+    /// What became of it, as reports name it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Inserted => "inserted",
+            Self::Unchanged => "unchanged",
+            Self::Added => "added",
+            Self::Replaced { .. } => "replaced",
+            Self::Kept { .. } => "kept",
+            Self::Failed { .. } => "failed",
+        }
     }
 
     fn to_json(&self, goals_added: &[String]) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stickystore_core::{
-    Call, Clock, Expiry, Namespace, Result, Subject, SystemClock, Ttl, UnixMillis, UserId,
+    Call, Clock, ErrorKind, Expiry, Namespace, Result, Subject, SystemClock, Ttl, UnixMillis, UserId,
 };
 
 mod retired;
@@ -33,6 +33,19 @@ pub struct Settings {
     receipts: Receipts,
     unproven: Unproven,
     retired: Retired,
+    failed_lookup: FailedLookup,
+}
+
+/// What a lookup answers when the store cannot be reached or does not answer in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailedLookup {
+    /// The error.
+    Error,
+    /// That the user has nothing, without a proof: the SDK buckets anew, and what it then saves only adds, and nothing while an
+    /// erase mark lives. [`Unproven::TakeNew`] would replace what the failed lookup had not seen: beside this it is as
+    /// [`Unproven::KeepStored`].
+    Absent,
 }
 
 /// Whether what a lookup hands to an SDK carries a receipt.
@@ -77,6 +90,7 @@ impl Settings {
             receipts: Receipts::On,
             unproven: Unproven::KeepStored,
             retired: Retired::default(),
+            failed_lookup: FailedLookup::Error,
         }
     }
 
@@ -152,6 +166,14 @@ impl Settings {
         self
     }
 
+    /// What a lookup answers when the store fails; [`FailedLookup::Error`] by default. An SDK whose hook cannot say "failed"
+    /// takes an empty answer for a new user: with [`FailedLookup::Absent`] that is what it is given, and what is stored stays.
+    #[must_use]
+    pub fn with_failed_lookup(mut self, failed_lookup: FailedLookup) -> Self {
+        self.failed_lookup = failed_lookup;
+        self
+    }
+
     /// The namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
@@ -162,7 +184,23 @@ impl Settings {
     }
 
     pub(crate) fn unproven(&self) -> Unproven {
-        self.unproven
+        match (self.failed_lookup, self.unproven) {
+            // A save after a lookup that only seemed to answer looks like any other without a proof.
+            (FailedLookup::Absent, Unproven::TakeNew) => Unproven::KeepStored,
+            (_, unproven) => unproven,
+        }
+    }
+
+    /// What was read for a lookup; nothing where the store failed and the user shall seem to have nothing.
+    pub(crate) fn looked_up<T>(&self, read: Result<T>) -> Result<Option<T>> {
+        match (read, self.failed_lookup) {
+            (Err(error), FailedLookup::Absent)
+                if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) =>
+            {
+                Ok(None)
+            }
+            (read, _) => read.map(Some),
+        }
     }
 
     pub(crate) fn retired(&self) -> &Retired {

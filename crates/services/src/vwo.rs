@@ -103,8 +103,9 @@ impl<S: Store> UserStorageService<S> {
     /// "failed": whoever feeds one has to decide what it gets.
     pub fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
         let get = Get::new(&self.settings, self.ledger.as_ref(), user_id, campaign_key)?;
-        let profile = self.store.read_one(get.call, get.read.clone())?;
-        get.answer(profile, &self.settings)
+        let read = self.store.read_one(get.call, get.read.clone());
+        let profile = self.settings.looked_up(read)?;
+        profile.map_or(Ok(None), |profile| get.answer(profile, &self.settings))
     }
 
     /// [`get`](Self::get) as the SDK's JSON; `null` if there is no record.
@@ -138,7 +139,7 @@ impl<S: Store> UserStorageService<S> {
             match set.next()? {
                 Step::Read(call, read) => set.was_read(self.store.read_one(call, read)),
                 Step::Write(call, write) => set.was_written(only(self.store.write_one(call, write))),
-                Step::Done(report) => return Ok(report),
+                Step::Done(report) => return Ok(report.counted("vwo")),
             }
         }
     }
@@ -196,8 +197,9 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
     /// As there.
     pub async fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
         let get = Get::new(&self.settings, self.ledger.as_ref(), user_id, campaign_key)?;
-        let profile = self.store.read_one(get.call, get.read.clone()).await?;
-        get.answer(profile, &self.settings)
+        let read = self.store.read_one(get.call, get.read.clone()).await;
+        let profile = self.settings.looked_up(read)?;
+        profile.map_or(Ok(None), |profile| get.answer(profile, &self.settings))
     }
 
     /// See [`UserStorageService::get_json`].
@@ -229,7 +231,7 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
             match set.next()? {
                 Step::Read(call, read) => set.was_read(self.store.read_one(call, read).await),
                 Step::Write(call, write) => set.was_written(only(self.store.write_one(call, write).await)),
-                Step::Done(report) => return Ok(report),
+                Step::Done(report) => return Ok(report.counted("vwo")),
             }
         }
     }

@@ -5,11 +5,27 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use stickystore_core::options::{Options, nearest};
 use stickystore_core::{Error, ErrorKind, Namespace, Operation, Result, Ttl};
-use stickystore_services::{Receipts, Settings, Unproven};
+use stickystore_services::{FailedLookup, Receipts, Settings, Unproven};
+
+use crate::layered::Asked;
 
 /// What a URL says besides where the store is.
-const OURS: [&str; 7] =
-    ["namespace", "ttl", "deadline", "receipt", "unproven", "replace_back_after", "coalesce"];
+const OURS: [&str; 14] = [
+    "namespace",
+    "ttl",
+    "deadline",
+    "receipt",
+    "unproven",
+    "replace_back_after",
+    "failed_lookup",
+    "cache",
+    "cache_age",
+    "cache_absent_age",
+    "cache_stale",
+    "coalesce",
+    "retries",
+    "max_calls",
+];
 
 /// A URL taken apart.
 #[derive(Debug)]
@@ -17,8 +33,7 @@ pub(crate) struct Address {
     /// The URL without our options: it may hold a password, and nothing shows it.
     pub(crate) store: StoreUrl,
     pub(crate) settings: Settings,
-    /// Whether concurrent calls are to leave together.
-    pub(crate) coalesce: bool,
+    pub(crate) layers: Asked,
     /// What the user may have meant by an option that the store will not know.
     pub(crate) meant: Option<String>,
 }
@@ -42,10 +57,10 @@ impl Address {
             let meant = nearest(name, OURS)?;
             Some(format!("or was {meant} meant by \"{name}\"?"))
         });
-        let (settings, coalesce) = settings(ours, meant.as_deref())?;
+        let (settings, layers) = ours_of(ours, meant.as_deref())?;
         let theirs: Vec<_> = theirs.into_iter().map(|(_, option)| option).collect();
         let query = if theirs.is_empty() { String::new() } else { format!("?{}", theirs.join("&")) };
-        Ok(Self { store: StoreUrl(format!("{rest}{query}")), settings, coalesce, meant })
+        Ok(Self { store: StoreUrl(format!("{rest}{query}")), settings, layers, meant })
     }
 }
 
@@ -60,7 +75,7 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c))
 }
 
-fn settings(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<(Settings, bool)> {
+fn ours_of(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<(Settings, Asked)> {
     let mut given = Vec::with_capacity(ours.len());
     for (name, option) in ours {
         let text = option.split_once('=').map_or("", |(_, text)| text);
@@ -87,15 +102,27 @@ fn settings(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<(Settings, b
     }
     let policies =
         [("keep-stored", Unproven::KeepStored), ("take-new", Unproven::TakeNew), ("error", Unproven::Error)];
-    if let Some(unproven) = options.choice("unproven", &policies)? {
+    let unproven = options.choice("unproven", &policies)?;
+    let takes_new = unproven == Some(Unproven::TakeNew);
+    if let Some(unproven) = unproven {
         settings = settings.with_unproven(unproven);
+    }
+    let answers = [("error", FailedLookup::Error), ("absent", FailedLookup::Absent)];
+    if let Some(failed_lookup) = options.choice("failed_lookup", &answers)? {
+        if failed_lookup == FailedLookup::Absent && takes_new {
+            return Err(wrong(
+                "failed_lookup=absent only adds, and unproven=take-new would replace what a failed lookup had not seen: \
+                 leave one of them out",
+            ));
+        }
+        settings = settings.with_failed_lookup(failed_lookup);
     }
     if let Some(time) = options.duration("replace_back_after")? {
         settings = settings.with_replace_back_after(time);
     }
-    let coalesce = options.choice("coalesce", &[("on", true), ("off", false)])?.unwrap_or(false);
+    let layers = Asked::take(&mut options)?;
     options.finish()?;
-    Ok((settings, coalesce))
+    Ok((settings, layers))
 }
 
 fn deadline(text: &str) -> Option<Duration> {
@@ -135,6 +162,11 @@ mod tests {
         assert!(says("redis://h?namespace=n&ttl=0s").contains("zero is refused"));
         assert!(says("redis://h?namespace=n&deadline=0s").contains("at least 1ms"));
         assert!(says("redis://h?namespace=n&unproven=takenew").contains("one of: take-new,"));
+        assert!(says("redis://h?namespace=n&failed_lookup=none").contains("one of: "));
+        assert!(
+            says("redis://h?namespace=n&failed_lookup=absent&unproven=take-new")
+                .contains("leave one of them out")
+        );
         assert!(says("redis://h?namespace=n&receipt=no").contains("one of: on, off"));
         assert!(says("redis://h?namespace=n&coalesce=yes").contains("one of: on, off"));
     }

@@ -8,6 +8,8 @@ use stickystore_core::{AsyncStore, Result, Store};
 mod blocking;
 mod memory;
 
+pub(crate) use blocking::over as blocking_over;
+
 #[cfg(feature = "cassandra")]
 mod cassandra;
 #[cfg(feature = "embedded")]

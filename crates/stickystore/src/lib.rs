@@ -5,6 +5,7 @@ mod async_sticky;
 mod backends;
 mod erasure;
 mod export;
+mod layered;
 mod registry;
 mod sticky;
 #[cfg(feature = "write-behind")]
@@ -30,7 +31,14 @@ pub use stickystore_cassandra as cassandra;
 #[cfg(feature = "embedded")]
 pub use stickystore_embedded as embedded;
 /// The layers around stores.
-#[cfg(any(feature = "tracing", feature = "metrics", feature = "write-behind"))]
+#[cfg(any(
+    feature = "cache",
+    feature = "coalesce",
+    feature = "metrics",
+    feature = "resilience",
+    feature = "tracing",
+    feature = "write-behind"
+))]
 pub use stickystore_layers as layers;
 /// The store on Memcached servers.
 #[cfg(feature = "memcached")]

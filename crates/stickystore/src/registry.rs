@@ -4,15 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use stickystore_core::options::unknown;
-use stickystore_core::{AsyncStore, Error, ErrorKind, Operation, Result, Store};
+use stickystore_core::{AsyncStore, Error, ErrorKind, Operation, Result};
 
 use crate::address::{self, Address};
 use crate::async_sticky::AsyncSticky;
 use crate::backends::{self, Opener};
 use crate::sticky::Sticky;
 
-mod coalesced;
-mod observed;
+mod around;
 
 /// Opens stores by their URLs: the stores whose features are on, and others' that are added.
 ///
@@ -73,13 +72,9 @@ impl Registry {
     pub fn open(&self, url: &str) -> Result<Sticky> {
         let opener = self.opener(address::scheme(url)?)?;
         let address = Address::parse(url)?;
-        let store: Result<Arc<dyn Store>> = if address.coalesce {
-            coalesced::blocking(Arc::clone(opener), address.store.0)
-        } else {
-            opener.blocking(&address.store.0)
-        };
+        let store = around::blocking(opener, address.store.0, address.layers);
         let store = store.map_err(|error| hint(error, address.meant))?;
-        Ok(Sticky::of(observed::blocking(store), address.settings))
+        Ok(Sticky::of(store, address.settings))
     }
 
     /// Opens the store that this URL names, with its async API; see [`open`](crate::open()).
@@ -89,13 +84,9 @@ impl Registry {
     pub async fn open_async(&self, url: &str) -> Result<AsyncSticky> {
         let opener = self.opener(address::scheme(url)?)?;
         let address = Address::parse(url)?;
-        let store = if address.coalesce {
-            coalesced::asynchronous(opener, address.store.0).await
-        } else {
-            opener.asynchronous(address.store.0).await
-        };
+        let store = around::asynchronous(opener, address.store.0, address.layers).await;
         let store = store.map_err(|error| hint(error, address.meant))?;
-        Ok(AsyncSticky::of(observed::asynchronous(store), address.settings))
+        Ok(AsyncSticky::of(store, address.settings))
     }
 
     fn opener(&self, scheme: &str) -> Result<&Arc<dyn Opener>> {

@@ -26,6 +26,8 @@ struct State {
     reading: Semaphore,
     writing: Semaphore,
     failing: Mutex<Option<Error>>,
+    /// What becomes of one call that is held up.
+    failing_late: Mutex<Option<Error>>,
     is_panicking: Mutex<bool>,
     at_gate: AtomicUsize,
 }
@@ -41,6 +43,7 @@ impl Gate {
             reading: Semaphore::new(OPEN),
             writing: Semaphore::new(OPEN),
             failing: Mutex::default(),
+            failing_late: Mutex::default(),
             is_panicking: Mutex::default(),
             at_gate: AtomicUsize::new(0),
         };
@@ -82,6 +85,11 @@ impl Gate {
         *self.state.failing.lock().unwrap() = kind.map(|kind| Error::new(kind, "the gate is broken"));
     }
 
+    /// The next read that passes fails so.
+    pub(crate) fn fail_one_late(&self, kind: ErrorKind) {
+        *self.state.failing_late.lock().unwrap() = Some(Error::new(kind, "the gate broke"));
+    }
+
     /// From now on reads panic, or not.
     pub(crate) fn panic(&self, is_panicking: bool) {
         *self.state.is_panicking.lock().unwrap() = is_panicking;
@@ -114,7 +122,8 @@ impl AsyncStore for Gate {
         }
         let answers = self.store.read(call, reads).await;
         self.pass(&self.state.reading).await;
-        answers
+        let late = self.state.failing_late.lock().unwrap().take();
+        late.map_or(answers, |error| vec![Err(error); reads.len()])
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

@@ -103,3 +103,23 @@ async fn a_caller_whose_clock_is_behind_takes_no_answer_of_a_later_time() {
     assert_eq!(value_of(&ahead.await.unwrap().unwrap()), None);
     assert_eq!(value_of(&behind.await.unwrap().unwrap()).as_deref(), Some("red"));
 }
+
+#[tokio::test]
+async fn the_timeout_of_another_caller_is_nobody_elses() {
+    let world = World::new();
+    world.put_elsewhere("ann", "red");
+    world.gate.hold_reads();
+    let load = || {
+        let cached = world.cached.clone();
+        tokio::spawn(async move { cached.load(call(0), &subject("ann")).await })
+    };
+    let hasty = load();
+    world.gate.held_up(1).await;
+    let patient = load();
+    tokio::task::yield_now().await;
+    world.gate.fail_one_late(ErrorKind::Timeout);
+    world.gate.release_reads();
+    assert_eq!(hasty.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(value_of(&patient.await.unwrap().unwrap()).as_deref(), Some("red"));
+    assert_eq!(world.gate.reads().0, 2);
+}

@@ -46,7 +46,7 @@ impl Lookup {
     }
 
     /// The documents, in the order in which they were asked for.
-    pub(super) fn answer(self, profiles: Vec<Result<Profile>>) -> Vec<Result<Document>> {
+    pub(super) fn answer(self, profiles: Vec<Result<Profile>>, settings: &Settings) -> Vec<Result<Document>> {
         let profiles = if profiles.len() == self.reads.len() {
             profiles
         } else {
@@ -56,8 +56,11 @@ impl Lookup {
         let mut profiles = profiles.into_iter();
         let mut next = || profiles.next().unwrap_or_else(|| Err(miscounted()));
         let retired = &self.retired;
-        let document = |asked: Result<Document>| asked.and_then(|document| Ok(document.of(next()?, retired)));
-        self.asked.into_iter().map(document).collect()
+        let mut answer = |document: Document| {
+            let profile = settings.looked_up(next())?;
+            Ok(document.of(profile.unwrap_or_default(), retired))
+        };
+        self.asked.into_iter().map(|asked| asked.and_then(&mut answer)).collect()
     }
 }
 

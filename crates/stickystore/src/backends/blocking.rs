@@ -5,14 +5,14 @@ use std::sync::Arc;
 use stickystore_core::{AsyncStore, Result, Store};
 
 #[cfg(feature = "blocking")]
-pub(super) fn over<S: AsyncStore>(
+pub(crate) fn over<S: AsyncStore>(
     open: impl Future<Output = Result<S>> + Send + 'static,
 ) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(stickystore_core::Blocking::open(move || open)?))
 }
 
 #[cfg(not(feature = "blocking"))]
-pub(super) fn over<S: AsyncStore>(
+pub(crate) fn over<S: AsyncStore>(
     _: impl Future<Output = Result<S>> + Send + 'static,
 ) -> Result<Arc<dyn Store>> {
     use stickystore_core::{Error, ErrorKind, Operation};

@@ -5,6 +5,7 @@ mod assign;
 mod bench;
 #[cfg(feature = "coalesce")]
 mod coalescing;
+mod layers;
 mod opening;
 mod overriding;
 #[cfg(feature = "write-behind")]
