@@ -42,7 +42,7 @@ impl<S: AsyncStore> WriteBehind<S> {
     /// | [`Full`](ErrorKind::Full) | not applied | the queue is full ([`WhenFull::Fail`]) |
     /// | [`Timeout`](ErrorKind::Timeout) | unknown | the journal did not answer by the deadline: it is queued, or will be found after a crash, or neither |
     /// | [`Closed`](ErrorKind::Closed) | as it says | the layer was closed, or its runtime has ended |
-    /// | others | as the journal says | the journal refused it; it is not queued |
+    /// | others | as the journal says | the journal refused it; it is not queued. With an unknown effect, it may be found there after a crash |
     pub async fn enqueue(&self, call: Call, write: Write) -> Result<Queued> {
         let shared = self.shared();
         check_changes(&write)?;
@@ -116,7 +116,9 @@ impl<S: AsyncStore> WriteBehind<S> {
                             tells: Some(tells),
                             is_erased: false,
                         };
-                        numbers::queued(queue.store, item.slots.len());
+                        if !is_journaled {
+                            numbers::queued(queue.store, item.slots.len());
+                        }
                         queue.accept(write.subject(), item, now);
                         return Ok((write.subject().clone(), id, is_journaled));
                     }
@@ -134,7 +136,6 @@ impl<S: AsyncStore> WriteBehind<S> {
                     Room::Full => {}
                 }
             }
-            // At the deadline, what is true then decides.
             drop(timeout_at(call.deadline.into(), changed).await);
         }
     }

@@ -71,7 +71,8 @@ impl<S: AsyncStore> WriteBehind<S> {
     /// Sends what is queued now without delay, waits until the store has judged it or the deadline has passed, and reports
     /// what became of everything since the last report.
     ///
-    /// What could not be written by the deadline stays queued: [`Report::pending`].
+    /// What could not be written by the deadline stays queued: [`Report::pending`]. A report is of the queue, not of a handle:
+    /// what one has told, no other tells again.
     pub async fn flush(&self, call: Call) -> Report {
         let shared = self.shared();
         let until = {

@@ -183,6 +183,7 @@ impl Queue {
         let error = match answer {
             Ok(Outcome::Inserted) => {
                 item.stage = Stage::Ready;
+                numbers::queued(self.store, item.slots.len());
                 if item.is_erased {
                     self.drop_erased(subject, id, now);
                 }

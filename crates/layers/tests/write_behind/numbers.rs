@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use stickystore_core::{AsyncStoreExt as _, Change, Erase, ErrorKind};
-use stickystore_layers::write_behind::WhenFull;
+use stickystore_layers::write_behind::{Journal, WhenFull};
 
 use crate::planted::{
     Fault, Planted, behind, call, clock, entry, insert, key, short_call, start, subject, write,
@@ -69,6 +69,19 @@ fn everything_that_becomes_of_a_change_is_counted_under_its_name() {
     let expected: BTreeMap<_, _> =
         expected.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
     assert_eq!(counters, expected);
+}
+
+#[test]
+fn what_the_journal_refuses_counts_as_refused_and_not_as_queued() {
+    let counts = counted(async {
+        let (store, journal) = (Planted::new(), Planted::new());
+        journal.plant([Fault::Refused(ErrorKind::Full)]);
+        let handle = start(behind(&store).journal(Journal::new(journal))).await;
+        handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap_err();
+        handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap();
+        handle.shutdown(call()).await;
+    });
+    assert_eq!((counts["refused_total planted journal"], counts["queued_total planted"]), (1, 1));
 }
 
 #[test]
