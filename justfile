@@ -20,6 +20,10 @@ kill-matrix:
 torture:
     cargo xtask torture
 
+# What the stores cost beside the bare drivers.
+bench:
+    cargo xtask bench
+
 # The servers of the stores in containers of docker or podman.
 up:
     cargo xtask up

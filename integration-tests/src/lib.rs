@@ -12,6 +12,7 @@
 )]
 
 pub mod authority;
+pub mod far;
 pub mod meddler;
 pub mod proxy;
 pub mod racing;

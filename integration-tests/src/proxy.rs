@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -45,6 +45,9 @@ struct Counts {
     connections: AtomicUsize,
     bytes_up: AtomicUsize,
     disturbed: AtomicUsize,
+    round_trips: AtomicUsize,
+    /// Whether a client sent something and nothing has come back since.
+    is_asked: AtomicBool,
 }
 
 impl Proxy {
@@ -92,6 +95,11 @@ impl Proxy {
         self.counts.connections.load(Ordering::SeqCst)
     }
 
+    /// How often clients sent something for the first time after something had come back: of one caller, its round trips.
+    pub fn round_trips(&self) -> usize {
+        self.counts.round_trips.load(Ordering::SeqCst)
+    }
+
     /// How many bytes clients have sent, whatever became of them.
     pub fn bytes_up(&self) -> usize {
         self.counts.bytes_up.load(Ordering::SeqCst)
@@ -123,14 +131,26 @@ async fn connect(
     let end = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let none = AtomicUsize::new(0);
         tokio::select! {
-            end = carry(from_client, to_server, up, &counts.bytes_up, &counts.disturbed) => end,
-            end = carry(from_server, to_client, down, &none, &counts.disturbed) => end,
+            end = carry(from_client, to_server, up, |bytes| counts.asked(bytes), &counts.disturbed) => end,
+            end = carry(from_server, to_client, down, |_| counts.answered(), &counts.disturbed) => end,
         }
     };
     if matches!(end, Ok(End::Reset)) {
         client.set_zero_linger().unwrap();
+    }
+}
+
+impl Counts {
+    fn asked(&self, bytes: usize) {
+        self.bytes_up.fetch_add(bytes, Ordering::SeqCst);
+        if !self.is_asked.swap(true, Ordering::SeqCst) {
+            self.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn answered(&self) {
+        self.is_asked.store(false, Ordering::SeqCst);
     }
 }
 
@@ -143,7 +163,7 @@ async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut rule: watch::Receiver<Rule>,
-    count: &AtomicUsize,
+    count: impl Fn(usize),
     disturbed: &AtomicUsize,
 ) -> io::Result<End> {
     let mut buffer = vec![0; 64 << 10];
@@ -154,7 +174,7 @@ async fn carry(
         if read == 0 {
             return Ok(End::Closed);
         }
-        count.fetch_add(read, Ordering::SeqCst);
+        count(read);
         let bytes = &buffer[..read];
         if rule.has_changed().unwrap_or(false) {
             gone = 0;

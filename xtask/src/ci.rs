@@ -13,25 +13,39 @@ pub(crate) struct Options {
 }
 
 /// Each set of features that is linted by itself: what compiles with all of them may not with one.
-const FEATURE_SETS: [(&str, &[&str]); 10] = [
+const FEATURE_SETS: &[(&str, &[&str])] = &[
     ("no features", &["--workspace", "--all-targets", "--no-default-features"]),
     ("all features", &["--workspace", "--all-targets", "--all-features"]),
     // Alone, since the others in the workspace ask for features of the core.
     ("core without features", &["--package", "stickystore-core", "--all-targets", "--no-default-features"]),
-    ("layers with `tracing`", &["--package", "stickystore-layers", "--all-targets", "--features", "tracing"]),
-    ("layers with `metrics`", &["--package", "stickystore-layers", "--all-targets", "--features", "metrics"]),
     ("facade without features", &["--package", "stickystore", "--all-targets", "--no-default-features"]),
-    ("facade with `embedded`", &["--package", "stickystore", "--all-targets", "--features", "embedded"]),
-    ("facade with `redis`", &["--package", "stickystore", "--all-targets", "--features", "redis"]),
     ("facade with `growthbook`", &["--package", "stickystore", "--all-targets", "--features", "growthbook"]),
+    // An application may ask the driver for it, and then we get it too.
+    ("MongoDB with `bson-3`", &["--package", "stickystore-mongodb", "--lib", "--features", "mongodb/bson-3"]),
     ("core with `blocking`", &["--package", "stickystore-core", "--all-targets", "--features", "blocking"]),
 ];
+
+/// The layers, each a feature: linted one by one.
+const LAYERS: &[&str] = &["cache", "coalesce", "metrics", "resilience", "tracing", "write-behind"];
+
+/// The facade's stores, each a feature: linted one by one and two by two, since each driver asks for features of what the
+/// others use too.
+const STORES: &[&str] = &["cassandra", "embedded", "memcached", "mongodb", "redis"];
 
 pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     for (name, features) in FEATURE_SETS {
         let mut clippy = cargo(&["clippy", "--quiet"]);
-        step(&format!("lints, {name}"), clippy.args(features).args(["--", "--deny", "warnings"]))?;
+        step(&format!("lints, {name}"), clippy.args(*features).args(["--", "--deny", "warnings"]))?;
+    }
+    for layer in LAYERS {
+        lint("stickystore-layers", layer, &["--all-targets"])?;
+    }
+    for (place, one) in STORES.iter().enumerate() {
+        lint("stickystore", one, &["--all-targets"])?;
+        for other in STORES.iter().skip(place + 1) {
+            lint("stickystore", &format!("{one},{other}"), &[])?;
+        }
     }
     let mut doc = cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]);
     step("documentation", doc.env("RUSTDOCFLAGS", "--deny warnings"))?;
@@ -42,6 +56,15 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     }
     containers::in_ci()?;
     deny()
+}
+
+/// Lints a package with these features.
+fn lint(package: &str, features: &str, targets: &[&str]) -> Result<(), Stop> {
+    let mut clippy = cargo(&["clippy", "--quiet", "--package", package, "--features", features]);
+    step(
+        &format!("lints, {package} with `{features}`"),
+        clippy.args(targets).args(["--", "--deny", "warnings"]),
+    )
 }
 
 /// Licences, bans and sources always; advisories where their database can be reached.

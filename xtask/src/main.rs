@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod ci;
 mod containers;
 mod kill_matrix;
@@ -33,6 +34,8 @@ enum Verb {
     KillMatrix(kill_matrix::Options),
     /// Runs SDK-like callers on a store while everything fails that can, and sees whether an assignment was lost.
     Torture(torture::Options),
+    /// What the stores cost beside the bare drivers, with servers of its own: ratios, plots, JSON.
+    Bench(bench::Options),
     /// Brings the servers of `docker-compose.yml` up, and says where they are.
     Up(containers::Options),
     /// Takes them down.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Ci(options) => ci::run(&options),
         Verb::KillMatrix(options) => kill_matrix::run(&options),
         Verb::Torture(options) => torture::run(&options),
+        Verb::Bench(options) => bench::run(&options),
         Verb::Up(options) => containers::up(&options),
         Verb::Down => containers::down(),
     };

@@ -297,7 +297,7 @@ impl<'a> Item<'a> {
         };
         // Whoever stands there instead is the winner that an insert is told, whether it came before or after.
         let is_told = matches!(self.change, Change::Insert(..));
-        (!is_as_before && !is_told).then(|| Err(error::undecided()))
+        (!is_as_before && !is_told).then(|| Err(error::in_doubt()))
     }
 }
 

@@ -313,7 +313,10 @@ impl Link {
             }
             Request::Ask { text, values } => self.session.query_unpaged(*text, *values).await.map(whole),
         };
-        answer.map_err(error::request)
+        answer.map_err(match request {
+            Request::Attempt(_) => error::writing,
+            Request::Page { .. } | Request::Ask { .. } => error::request,
+        })
     }
 
     fn statement(&self, statement: Statement, level: Level) -> Result<&PreparedStatement, Failure> {

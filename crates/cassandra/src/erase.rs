@@ -39,7 +39,7 @@ pub(crate) async fn erase(sessions: &Sessions, call: Call, erase: &Erase, grace:
         let own = stance.mark().is_some_and(|mark| mark.epoch == erase.epoch);
         match doubt.take() {
             Some((_, answer)) if own => return Ok(answer),
-            Some((before, _)) if before != stance => return Err(error::undecided()),
+            Some((before, _)) if before != stance => return Err(error::in_doubt()),
             _ => {}
         }
         let is_foreign = matches!(stance, Stance::Foreign(_));

@@ -57,6 +57,26 @@ pub(crate) fn request(error: ExecutionError) -> Failure {
     }
 }
 
+/// A conditional write failed.
+///
+/// What it lacks first it is told at the serial level, before anything is proposed. At any other level the nodes may have
+/// agreed already, and one of them was lost before they all knew: the next who asks them finishes it.
+pub(crate) fn writing(error: ExecutionError) -> Failure {
+    let says = match &error {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(says, _)) => says,
+        _ => return request(error),
+    };
+    match says {
+        DbError::Unavailable { consistency, .. } if !consistency.is_serial() => {
+            undecided(says, ErrorKind::Unavailable, "too few nodes were left before all knew of the write")
+        }
+        DbError::RateLimitReached { rejected_by_coordinator: false, .. } => {
+            undecided(says, ErrorKind::Unavailable, "some nodes reached their rate limit for this user")
+        }
+        _ => request(error),
+    }
+}
+
 fn attempt(error: RequestAttemptError) -> Failure {
     let error = match error {
         RequestAttemptError::DbError(error, _) => return answered(&error),
@@ -84,11 +104,7 @@ fn answered(error: &DbError) -> Failure {
             Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below::db(error)),
         )
     };
-    let undecided = |kind, context: &str| {
-        Failure::Undecided(
-            Error::new(kind, context).with_effect(Effect::Unknown).with_source(Below::db(error)),
-        )
-    };
+    let undecided = |kind, context: &str| undecided(error, kind, context);
     match error {
         // It comes instead of the execution.
         DbError::Unavailable { .. } => {
@@ -128,6 +144,11 @@ fn answered(error: &DbError) -> Failure {
                 .with_source(Below::db(error)),
         ),
     }
+}
+
+fn undecided(says: &DbError, kind: ErrorKind, context: &str) -> Failure {
+    let error = Error::new(kind, context).with_effect(Effect::Unknown);
+    Failure::Undecided(error.with_source(Below::db(says)))
 }
 
 /// A keyspace or table could not be made. The node's own words are shown: these statements hold nothing but names.
@@ -252,7 +273,7 @@ pub(crate) fn odd_answer() -> Error {
 }
 
 /// An attempt whose outcome the node did not know, and what stands there now does not tell.
-pub(crate) fn undecided() -> Error {
+pub(crate) fn in_doubt() -> Error {
     let context =
         "the nodes did not agree in time, and what stands there now does not show whether it was written";
     Error::new(ErrorKind::Timeout, context).with_effect(Effect::Unknown)
@@ -281,3 +302,48 @@ impl fmt::Display for Below {
 }
 
 impl StdError for Below {}
+
+#[cfg(test)]
+mod tests {
+    use scylla::errors::OperationType;
+    use scylla::statement::Consistency;
+
+    use super::*;
+
+    fn says(error: DbError) -> ExecutionError {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(error, String::new()))
+    }
+
+    fn lacks_nodes(consistency: Consistency) -> ExecutionError {
+        says(DbError::Unavailable { consistency, required: 2, alive: 1 })
+    }
+
+    #[test]
+    fn too_few_nodes_to_decide_is_not_applied() {
+        for consistency in [Consistency::Serial, Consistency::LocalSerial] {
+            let Failure::Final(error) = writing(lacks_nodes(consistency)) else { panic!("it is final") };
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied));
+        }
+    }
+
+    #[test]
+    fn too_few_nodes_to_tell_after_it_was_decided_is_unknown() {
+        for consistency in [Consistency::Quorum, Consistency::LocalQuorum, Consistency::Two] {
+            let Failure::Undecided(error) = writing(lacks_nodes(consistency)) else { panic!("it is open") };
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown));
+            let Failure::Final(error) = request(lacks_nodes(consistency)) else { panic!("a read is final") };
+            assert_eq!(error.effect(), Effect::NotApplied);
+        }
+    }
+
+    #[test]
+    fn a_limit_that_only_some_nodes_reached_leaves_a_write_unknown() {
+        let limit = |rejected_by_coordinator| {
+            says(DbError::RateLimitReached { op_type: OperationType::Write, rejected_by_coordinator })
+        };
+        assert!(matches!(writing(limit(false)), Failure::Undecided(_)));
+        assert!(
+            matches!(writing(limit(true)), Failure::Final(error) if error.effect() == Effect::NotApplied)
+        );
+    }
+}

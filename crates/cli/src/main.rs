@@ -20,7 +20,7 @@ mod optimizely;
 mod progress;
 mod recording;
 mod replay;
-#[cfg(feature = "cassandra")]
+#[cfg(any(feature = "cassandra", feature = "mongodb"))]
 mod schema;
 mod vwo;
 
@@ -64,8 +64,8 @@ enum Verb {
     Import(import::Options),
     /// Send the recorded traffic of a real SDK through the service, and compare the answers
     Replay(replay::Options),
-    /// Print what makes a Cassandra cluster's keyspace and table, or make them
-    #[cfg(feature = "cassandra")]
+    /// Print what a Cassandra or MongoDB store needs in its database, or make it
+    #[cfg(any(feature = "cassandra", feature = "mongodb"))]
     Schema(schema::Options),
     /// Print a shell's completions of this command
     Completions(completions::Options),
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
         Verb::Conformance(options) => conformance::run(&options),
         Verb::Import(options) => import::run(&options),
         Verb::Replay(options) => replay::run(&options),
-        #[cfg(feature = "cassandra")]
+        #[cfg(any(feature = "cassandra", feature = "mongodb"))]
         Verb::Schema(options) => schema::run(&options),
         Verb::Completions(options) => completions::run(&options),
     })

@@ -22,11 +22,13 @@ mod matrix;
 mod model;
 mod namespaces;
 mod scan;
+mod slow;
 mod state;
 mod table;
 mod values;
 
 pub use matrix::{KillMatrix, Killed, kill_matrix, sound};
+pub use slow::sound_but_slow;
 
 /// A store that breaks one promise.
 #[derive(Debug, Clone, Copy)]

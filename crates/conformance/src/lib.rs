@@ -32,6 +32,7 @@ mod harness;
 mod history;
 mod model;
 mod probe;
+mod quick;
 mod race;
 mod registry;
 mod report;

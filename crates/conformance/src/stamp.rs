@@ -7,12 +7,12 @@ use stickystore_core::{Entry, Expiry, Revision, UnixMillis, Value, ValueHash, Wa
 /// Long enough that a store which writes in pieces writes several.
 const DIGITS: usize = 40;
 
-/// The entry of this number; it ends more than an hour after `start`.
+/// The entry of this number; it ends more than a hundred hours after `start`.
 pub(crate) fn stamped(start: UnixMillis, number: u64) -> Entry {
     let later = |millis| start.saturating_add(Duration::from_millis(millis));
     let text = format!("{number:0DIGITS$}");
     let value = Value::new(format!(r#"{{"first":"{text}","last":"{text}"}}"#)).expect("it is JSON");
-    Entry::new(value, Expiry::At(later(3_600_000 + number)))
+    Entry::new(value, Expiry::At(later(360_000_000 + number)))
         .with_revision(Revision::from_bytes(number.to_be_bytes()))
         .with_was(Was::new(vec![(ValueHash::of(&text), later(number))]))
 }

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 /// What a store is and promises, without asking a server.
 ///
@@ -31,6 +32,9 @@ pub struct StoreInfo {
     pub eviction: Eviction,
     /// What it refuses as too large.
     pub limits: Limits,
+    /// How old an answer to a read may be at most, where it is not as of the call: so long a read may miss what others
+    /// wrote by another handle. What this handle and its clones wrote, a read never misses.
+    pub reads_behind: Option<Duration>,
 }
 
 impl StoreInfo {
@@ -44,7 +48,15 @@ impl StoreInfo {
             sharing: Sharing::Handle,
             eviction: Eviction::Never,
             limits: Limits { entry_bytes: Limits::ENTRY_BYTES, user_bytes: None },
+            reads_behind: None,
         }
+    }
+
+    /// Declares how old an answer to a read may be.
+    #[must_use]
+    pub const fn reads_behind(mut self, behind: Duration) -> Self {
+        self.reads_behind = Some(behind);
+        self
     }
 
     /// Declares what an acknowledged write survives.
@@ -86,7 +98,11 @@ impl StoreInfo {
     /// What an acknowledged write survives, in one line.
     pub fn survival(&self) -> String {
         let losses: Vec<_> = self.survives.iter().map(ToString::to_string).collect();
-        let losses = if losses.is_empty() { "nothing".to_owned() } else { losses.join(" and ") };
+        let losses = match losses.as_slice() {
+            [] => "nothing".to_owned(),
+            [one] => one.clone(),
+            [some @ .., last] => format!("{} and {last}", some.join(", ")),
+        };
         let note =
             if self.survives_note.is_empty() { String::new() } else { format!(" ({})", self.survives_note) };
         format!("an acknowledged write survives {losses}{note}")

@@ -1,5 +1,7 @@
 //! The profile: the live entries of a user, what is damaged among them, and the epoch.
 
+use std::sync::Arc;
+
 use crate::codec::Damage;
 use crate::entry::Entry;
 use crate::id::Key;
@@ -8,10 +10,17 @@ use crate::time::UnixMillis;
 
 /// The live entries of a user, in the order of their keys.
 ///
-/// An absent user has none. It still has an epoch while an erase mark lives.
+/// An absent user has none. It still has an epoch while an erase mark lives. Cheap to clone: clones share the entries,
+/// which never change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
     epoch: Option<Epoch>,
+    /// Shared, so that a cache can hand out what it holds. Nothing where there is nothing.
+    found: Option<Arc<Found>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Found {
     entries: Vec<(Key, Entry)>,
     damaged: Vec<Damaged>,
 }
@@ -27,7 +36,8 @@ impl Profile {
         let mut entries: Vec<_> = entries.into_iter().filter(|(_, entry)| entry.is_live(now)).collect();
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         entries.dedup_by(|(a, _), (b, _)| a == b);
-        Self { epoch, entries, damaged }
+        let is_empty = entries.is_empty() && damaged.is_empty();
+        Self { epoch, found: (!is_empty).then(|| Arc::new(Found { entries, damaged })) }
     }
 
     /// The epoch of the live erase mark, if there is one: what a write that follows from this read carries.
@@ -37,28 +47,33 @@ impl Profile {
 
     /// The entry under this key.
     pub fn get(&self, key: &str) -> Option<&Entry> {
-        let place = self.entries.binary_search_by(|(at, _)| at.as_str().cmp(key)).ok()?;
-        self.entries.get(place).map(|(_, entry)| entry)
+        let entries = self.all();
+        let place = entries.binary_search_by(|(at, _)| at.as_str().cmp(key)).ok()?;
+        entries.get(place).map(|(_, entry)| entry)
     }
 
     /// All entries, in the order of their keys.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Key, &Entry)> {
-        self.entries.iter().map(|(key, entry)| (key, entry))
+        self.all().iter().map(|(key, entry)| (key, entry))
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.all().len()
     }
 
     /// Whether there are none, and none that are damaged.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.damaged.is_empty()
+        self.found.is_none()
     }
 
     /// The entries that stand there and cannot be read.
     pub fn damaged(&self) -> &[Damaged] {
-        &self.damaged
+        self.found.as_ref().map_or(&[], |found| &found.damaged)
+    }
+
+    fn all(&self) -> &[(Key, Entry)] {
+        self.found.as_ref().map_or(&[], |found| &found.entries)
     }
 }
 
@@ -67,7 +82,7 @@ impl IntoIterator for Profile {
     type IntoIter = std::vec::IntoIter<(Key, Entry)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        self.found.map(|found| Arc::unwrap_or_clone(found).entries).unwrap_or_default().into_iter()
     }
 }
 

@@ -141,7 +141,7 @@ fn version(info: Option<&Document>) -> Option<Finding> {
 /// Whether there is somebody who keeps what one server loses.
 fn kind(seen: &Seen) -> Option<Finding> {
     let count = |name: &str| seen.hello.get_array(name).map_or(0, Vec::len);
-    if seen.hello.get_str("msg") == Ok("isdbgrid") {
+    if seen.hello.get_str("msg").is_ok_and(|kind| kind == "isdbgrid") {
         let mend = "right after an election, a read through mongos may show what was before: connect to the replica set itself \
                     if there is only one";
         return Some(Finding::new("sharded", Severity::Note, "the server is a mongos", mend));
@@ -192,8 +192,8 @@ fn index(indexes: Option<&[Bson]>) -> Option<Finding> {
         None => "the collection is not there, or this user may not list its indexes",
     };
     let mend = format!(
-        "users whose entries have all expired stay for ever: make the index {INDEX} by MongodbStore::apply_schema, or with \
-         the line of MongodbStore::schema"
+        "users whose entries have all expired stay for ever: make the index {INDEX} by `stickystore schema --apply` or \
+         MongodbStore::apply_schema, or by hand with the line that they print"
     );
     (!has).then(|| Finding::new("no-ttl-index", Severity::Note, evidence, mend))
 }
@@ -221,7 +221,7 @@ fn rights(rights: &Rights, config: &Config) -> Option<Finding> {
         let Ok(resource) = privilege.get_document("resource") else { return false };
         let is =
             |name: &str, ours: &str| resource.get_str(name).is_ok_and(|text| text.is_empty() || text == ours);
-        resource.get_bool("anyResource") == Ok(true)
+        resource.get_bool("anyResource").is_ok_and(|any| any)
             || is("db", &config.database) && is("collection", &config.collection)
     };
     let has = |action: &str| {

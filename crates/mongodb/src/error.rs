@@ -57,14 +57,12 @@ pub(crate) fn failed(error: &mongodb::error::Error, sent: Sent) -> Error {
         Theirs::InvalidTlsConfig { .. } => {
             not_sent(ErrorKind::Config, "certificate and key of the TLS options cannot be used")
         }
-        Theirs::DnsResolve { .. } => {
-            not_sent(ErrorKind::Unavailable, "the name in the URL cannot be resolved")
-        }
+        Theirs::DnsResolve { .. } => unresolved(),
         Theirs::ServerSelection { .. } => no_primary(),
         Theirs::ConnectionPoolCleared { .. } => {
             Error::new(ErrorKind::Unavailable, "the server went away while others asked it")
         }
-        Theirs::Shutdown => not_sent(ErrorKind::Closed, "this store was closed"),
+        Theirs::Shutdown => closed(),
         Theirs::IncompatibleServer { .. } | Theirs::SessionsNotSupported => {
             not_sent(ErrorKind::Config, "the server is too old: use one of version 5.0 or newer")
         }
@@ -102,6 +100,28 @@ pub(crate) fn unreachable(error: &mongodb::error::Error) -> Error {
         Theirs::Io(error) => streaming(error).with_effect(Effect::NotApplied),
         _ => failed(error, Sent::Nothing),
     }
+}
+
+/// Why there can be no client: what the URL, or the records of its name, say does not go together.
+pub(crate) fn unusable(error: &mongodb::error::Error) -> Error {
+    match error.kind.as_ref() {
+        Theirs::InvalidArgument { .. } => {
+            let context =
+                "the driver does not take these options together, those of the name's TXT record among them";
+            not_sent(ErrorKind::Config, context)
+        }
+        _ => failed(error, Sent::Nothing),
+    }
+}
+
+/// The name in the URL has led nowhere in time.
+pub(crate) fn unresolved() -> Error {
+    not_sent(ErrorKind::Unavailable, "the name in the URL cannot be resolved")
+}
+
+/// The store is not used any more.
+pub(crate) fn closed() -> Error {
+    not_sent(ErrorKind::Closed, "this store was closed")
 }
 
 /// The task of an operation ended without an answer.
@@ -168,7 +188,7 @@ fn by_code(code: i32, name: &str) -> Error {
         14031 => not_sent(ErrorKind::Full, "the server's disk is full"),
         // Each comes instead of the command's execution.
         10058 | 10107 | 13435 => not_sent(ErrorKind::Unavailable, "another member is the primary now"),
-        112 => not_sent(ErrorKind::Unavailable, "others write the same user"),
+        112 | DUPLICATE_KEY => not_sent(ErrorKind::Unavailable, "others write the same user"),
         6 | 7 | 89 | 91 | 133 | 134 | 189 | 9001 | 11600 | 11602 | 13436 => Error::new(
             ErrorKind::Unavailable,
             format!("the server does not take commands now: code {code} {name}"),

@@ -3,6 +3,8 @@
 //! A user is one document, an entry one member of its `entries`. The pipelines judge the same members on the server; a
 //! property test on the real server holds the two together.
 
+use std::collections::HashSet;
+
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
 use stickystore_core::codec::{decode_was, encode_was};
 use stickystore_core::decide::not_ours;
@@ -61,6 +63,12 @@ pub(crate) fn id_range(namespace: &Namespace) -> (String, String) {
     let mut end = start.trim_end_matches(SEPARATOR).to_owned();
     end.push(AFTER_SEPARATOR);
     (start, end)
+}
+
+/// Whether a scan of this namespace can have come to this id, whoever wrote it.
+pub(crate) fn is_between(id: &str, namespace: &Namespace) -> bool {
+    let (first, end) = id_range(namespace);
+    first.as_str() < id && id < end.as_str()
 }
 
 /// The user whose id in this namespace it is; nothing if it is nobody's.
@@ -163,7 +171,8 @@ fn user(document: &RawDocument, now: UnixMillis) -> Option<User> {
         Some(mark) => Some(decode_mark(mark)?),
     };
     let Ok(Some(RawBsonRef::Document(entries))) = document.get("entries") else { return None };
-    let mut slots = Vec::new();
+    let (mut slots, mut names) = (Vec::new(), HashSet::new());
+    let mut twice = HashSet::new();
     for member in entries.iter_elements() {
         let member = member.ok()?;
         let name = as_text(member.key());
@@ -172,9 +181,27 @@ fn user(document: &RawDocument, now: UnixMillis) -> Option<User> {
             Ok(value) => decode_slot(value, now),
             Err(_) => damaged("is not whole", None),
         };
-        slots.push((name.to_owned(), slot));
+        if names.insert(name.to_owned()) {
+            slots.push((name.to_owned(), slot));
+        } else {
+            twice.insert(name.to_owned());
+        }
+    }
+    for (_, slot) in slots.iter_mut().filter(|(name, _)| twice.contains(name)) {
+        // Pipelines see the first one.
+        let revision = match slot {
+            Slot::Live(entry) => Some(entry.revision),
+            Slot::Damaged(_, revision) => *revision,
+            Slot::Ended => None,
+        };
+        *slot = damaged("stands there twice", revision);
     }
     Some(User { mark, slots })
+}
+
+/// The `_id` of a document.
+pub(crate) fn id_of(document: &RawDocument) -> Option<&str> {
+    text(document, "_id")
 }
 
 fn decode_mark(mark: RawBsonRef<'_>) -> Option<Mark> {

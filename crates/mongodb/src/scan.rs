@@ -5,7 +5,7 @@ use stickystore_core::{
     AsyncScan, Call, Cursor, Error, ErrorKind, Keys, Namespace, Operation, Page, Result, async_trait,
 };
 
-use crate::error::at;
+use crate::error::{at, odd_answer};
 use crate::layout::{self, Shown};
 use crate::store::{MongodbStore, profile};
 
@@ -37,9 +37,7 @@ impl MongodbStore {
         let (first, end) = layout::id_range(namespace);
         let after = match cursor {
             None => first,
-            Some(cursor) if layout::user_of(cursor.as_str(), namespace).is_some() => {
-                cursor.as_str().to_owned()
-            }
+            Some(cursor) if layout::is_between(cursor.as_str(), namespace) => cursor.as_str().to_owned(),
             Some(_) => return Err(Error::new(ErrorKind::Invalid, "this cursor is not one of this store's")),
         };
         let limit = limit.clamp(1, PAGE_AT_MOST);
@@ -48,10 +46,10 @@ impl MongodbStore {
         let mut page = Page::default();
         let mut last = None;
         for document in &documents {
-            let Some(id) = document.get_str("_id").ok() else { continue };
+            let id = layout::id_of(document).ok_or_else(odd_answer)?;
+            last = Some(Cursor::new(id));
             // An id that we would not have written is nobody's.
             let Some(user) = layout::user_of(id, namespace) else { continue };
-            last = Some(Cursor::new(id));
             match profile(&Keys::All, Some(document), Shown::Whole, call.now) {
                 Ok(profile) if profile.is_empty() => {}
                 Ok(profile) => page.users.push((user, profile)),

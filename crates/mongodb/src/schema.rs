@@ -44,8 +44,10 @@ pub(crate) async fn apply(store: &MongodbStore, call: Call) -> Result<()> {
 /// The same as a line for `mongosh`.
 pub(crate) fn line(config: &Config) -> String {
     // JSON's strings are JavaScript's.
-    let collection = stickystore_core::json::quoted(&config.collection);
+    let quoted = stickystore_core::json::quoted;
+    let (database, collection) = (quoted(&config.database), quoted(&config.collection));
     format!(
-        "db.getCollection({collection}).createIndex({{sweep: 1}}, {{name: \"{INDEX}\", expireAfterSeconds: 0}})"
+        "db.getSiblingDB({database}).getCollection({collection}).createIndex({{sweep: 1}}, {{name: \"{INDEX}\", \
+         expireAfterSeconds: 0}})"
     )
 }

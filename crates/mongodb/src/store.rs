@@ -96,7 +96,7 @@ impl MongodbStore {
         applied
     }
 
-    /// What [`apply_schema`](Self::apply_schema) makes, as a line for `mongosh` in the store's database.
+    /// What [`apply_schema`](Self::apply_schema) makes, as a line for `mongosh`.
     pub fn schema(config: &Config) -> String {
         schema::line(config)
     }
@@ -120,7 +120,7 @@ impl MongodbStore {
     pub(crate) fn admit(&self, call: Call) -> Result<()> {
         let fail = |kind, context: &str| Err(Error::new(kind, context).with_effect(Effect::NotApplied));
         if self.0.closed.load(Ordering::Acquire) {
-            return fail(ErrorKind::Closed, "this store was closed");
+            return Err(error::closed());
         }
         if self.0.process != std::process::id() {
             // The sockets are the parent's: what is read here would be missing there.
@@ -269,7 +269,7 @@ impl MongodbStore {
         for (chunk, found) in chunks.iter().zip(&found) {
             match found {
                 Ok(documents) => {
-                    let named = documents.iter().filter_map(|one| Some((one.get_str("_id").ok()?, Ok(one))));
+                    let named = documents.iter().filter_map(|one| Some((layout::id_of(one)?, Ok(one))));
                     by_id.extend(named);
                 }
                 Err(error) => by_id.extend(chunk.iter().map(|id| (*id, Err(error.clone())))),

@@ -9,6 +9,7 @@
 //! | an assignment | nothing | inserted, unless the user was erased within the last 15 minutes |
 //! | the same | the same variation | nothing |
 //! | another variation, or a whole document of long ago | whatever it is | stays, and the report says so |
+//! | another variation | one that is [retired](Settings::with_retired) | replaced |
 //!
 //! That is the whole rule, since GrowthBook itself re-buckets by another key: a key is `<experiment>__<bucket version>`,
 //! and who wants new variations raises the version. What a save does not have stays: a delta and a whole document are the
@@ -39,7 +40,7 @@ pub use document::Document;
 #[cfg(feature = "growthbook")]
 pub use hook::{Event, Hook, Told};
 use lookup::Lookup;
-use save::Save;
+use save::{Save, Step};
 pub use user::user_id;
 
 /// The Sticky Bucket Service over a blocking store.
@@ -130,10 +131,14 @@ impl<S: Store> StickyBucketService<S> {
     /// # Errors
     /// Those of [`save`](Self::save).
     pub fn save_document(&self, document: &Document) -> Result<SaveReport> {
-        let save = Save::new(document, &self.settings)?;
-        let written = save.writes()?.into_iter().map(|write| self.store.write_one(save.call(), write));
-        let written = written.collect();
-        Ok(save.report(written))
+        let mut save = Save::new(document, &self.settings)?;
+        loop {
+            match save.next()? {
+                Step::Read(call, read) => save.was_read(&self.store.read_one(call, read)),
+                Step::Write(call, write) => save.was_written(self.store.write_one(call, write)),
+                Step::Done(report) => return Ok(report),
+            }
+        }
     }
 
     /// [`save_document`](Self::save_document) of the SDK's JSON.
@@ -230,12 +235,14 @@ impl<S: AsyncStore> AsyncStickyBucketService<S> {
     /// # Errors
     /// As there.
     pub async fn save_document(&self, document: &Document) -> Result<SaveReport> {
-        let save = Save::new(document, &self.settings)?;
-        let mut written = Vec::new();
-        for write in save.writes()? {
-            written.push(self.store.write_one(save.call(), write).await);
+        let mut save = Save::new(document, &self.settings)?;
+        loop {
+            match save.next()? {
+                Step::Read(call, read) => save.was_read(&self.store.read_one(call, read).await),
+                Step::Write(call, write) => save.was_written(self.store.write_one(call, write).await),
+                Step::Done(report) => return Ok(report),
+            }
         }
-        Ok(save.report(written))
     }
 
     /// See [`StickyBucketService::save_json`].

@@ -5,9 +5,12 @@
 //!
 //! The rule of every save: it replaces exactly the stored entries that its caller provably read and changed; everything
 //! else it can only add; what it could not do it says.
+#![doc = include_str!("traces.md")]
 
+pub mod assign;
 pub mod growthbook;
 pub mod optimizely;
+pub mod session;
 pub mod vwo;
 
 mod receipt;

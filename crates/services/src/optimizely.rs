@@ -25,6 +25,7 @@ mod profile;
 mod save;
 
 pub use bucket_map::BucketMap;
+pub(crate) use profile::is_same;
 pub use profile::{RECEIPT_KEY, UserProfile, is_receipt_entry};
 use save::{Save, Step};
 
@@ -256,6 +257,6 @@ impl Lookup {
 
     fn answer(self, profile: stickystore_core::Profile, settings: &Settings) -> UserProfile {
         let seed = UnixMillis::get(self.call.now);
-        UserProfile::from_store(&self.read.subject, profile, settings.receipts(), seed)
+        UserProfile::from_store(&self.read.subject, profile, settings, seed)
     }
 }

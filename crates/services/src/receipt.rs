@@ -144,6 +144,12 @@ impl Receipt {
         self.epoch
     }
 
+    /// Keeps only what another receipt of the same user says too.
+    pub(crate) fn agree(&mut self, other: &Self) {
+        let comparable = self.user == other.user && self.epoch == other.epoch && self.salt == other.salt;
+        self.entries.retain(|key, entry| comparable && other.entries.get(key) == Some(entry));
+    }
+
     /// What it says of an entry that comes back with this value.
     pub(crate) fn proof(&self, key: &str, value: &str) -> Proof {
         let hashes = self.hashes();

@@ -1,6 +1,7 @@
 //! What became of a save, entry by entry: every service reports in these words.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use stickystore_core::json::{ObjectWriter, quoted};
 use stickystore_core::{Effect, Error, ErrorKind, Value};
@@ -66,6 +67,12 @@ pub enum Why {
     /// It would bring back a value that was replaced a short while ago, or replace once too often: two datafiles do
     /// not know each other's variations.
     War,
+    /// Lookups of the user were answered differently or failed, so that nobody knows what the caller had read: of a
+    /// service with a [`Ledger`](crate::vwo::Ledger).
+    Ambiguous {
+        /// For how long that has been so.
+        age: Duration,
+    },
 }
 
 impl Why {
@@ -77,6 +84,7 @@ impl Why {
             Self::Gone => "gone",
             Self::Erased => "erased",
             Self::War => "war",
+            Self::Ambiguous { .. } => "ambiguous",
         }
     }
 }
@@ -107,9 +115,9 @@ impl SaveReport {
 
     /// As JSON: `{"entries":{"<key>":{"outcome":"kept","why":"raced","winner":{..}}}}`.
     ///
-    /// Outcomes are `inserted`, `unchanged`, `added`, `replaced` (with `old`), `kept` (with `why`, and `winner` if
-    /// something stands there) and `failed` (with `effect`, `not-applied` or `unknown`, and `error`). Where goals were
-    /// added to what stood there, `goals_added` lists them beside the outcome.
+    /// Outcomes are `inserted`, `unchanged`, `added`, `replaced` (with `old`), `kept` (with `why`, `winner` if something
+    /// stands there, and `age_ms` if it is `ambiguous`) and `failed` (with `effect`, `not-applied` or `unknown`, and
+    /// `error`). Where goals were added to what stood there, `goals_added` lists them beside the outcome.
     pub fn to_json(&self) -> String {
         let mut entries = ObjectWriter::new();
         for (key, saved) in &self.entries {
@@ -151,6 +159,9 @@ impl Saved {
             Self::Kept { why, winner } => {
                 object.string("outcome", "kept");
                 object.string("why", why.as_str());
+                if let Why::Ambiguous { age } = why {
+                    object.raw("age_ms", &age.as_millis().to_string());
+                }
                 if let Some(winner) = winner {
                     object.raw("winner", winner.as_str());
                 }

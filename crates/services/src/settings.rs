@@ -7,6 +7,10 @@ use stickystore_core::{
     Call, Clock, Expiry, Namespace, Result, Subject, SystemClock, Ttl, UnixMillis, UserId,
 };
 
+mod retired;
+
+pub(crate) use retired::Retired;
+
 /// How a service uses its store.
 ///
 /// ```
@@ -28,6 +32,7 @@ pub struct Settings {
     replace_back_after: Duration,
     receipts: Receipts,
     unproven: Unproven,
+    retired: Retired,
 }
 
 /// Whether what a lookup hands to an SDK carries a receipt.
@@ -71,6 +76,7 @@ impl Settings {
             replace_back_after: Self::REPLACE_BACK_AFTER,
             receipts: Receipts::On,
             unproven: Unproven::KeepStored,
+            retired: Retired::default(),
         }
     }
 
@@ -117,6 +123,35 @@ impl Settings {
         self
     }
 
+    /// Retires a value under a key: a variation that left its experiment, and that datafiles without it would go on
+    /// refusing. Who has it counts as having nothing: it is not handed out, and the next save or `assign` replaces it, by
+    /// its revision, whether or not its caller had read it; not while an erase mark lives of which the caller does not
+    /// know, and the war rule holds. Saving a retired value is not refused.
+    ///
+    /// The value is named as in the service: Optimizely's variation id, VWO's variation name, GrowthBook's variation key
+    /// (with `<experiment>__<bucket version>` for the key), and what was assigned by its text or its JSON.
+    ///
+    /// ```
+    /// # use stickystore_core::{Namespace, memory::MemoryStore};
+    /// # use stickystore_services::{Settings, optimizely::UserProfileService};
+    /// let (store, settings) = (MemoryStore::new(), Settings::new(Namespace::new("shop")?));
+    /// let save = |settings: Settings, variation: &str| {
+    ///     let profile = format!(r#"{{"user_id":"ann","experiment_bucket_map":{{"e1":{{"variation_id":"{variation}"}}}}}}"#);
+    ///     Ok::<_, stickystore_core::Error>(UserProfileService::new(store.clone(), settings).save_json(&profile)?.to_json())
+    /// };
+    /// save(settings.clone(), "red")?;
+    /// assert_eq!(
+    ///     save(settings.with_retired("e1", "red"), "blue")?,
+    ///     r#"{"entries":{"e1":{"outcome":"replaced","old":{"variation_id":"red"}}}}"#
+    /// );
+    /// # Ok::<(), stickystore_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_retired(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.retired.add(key.into(), value.into());
+        self
+    }
+
     /// The namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
@@ -128,6 +163,10 @@ impl Settings {
 
     pub(crate) fn unproven(&self) -> Unproven {
         self.unproven
+    }
+
+    pub(crate) fn retired(&self) -> &Retired {
+        &self.retired
     }
 
     pub(crate) fn replace_back_after(&self) -> Duration {

@@ -16,7 +16,8 @@
 //!
 //! What proves a read is the [`Record`] that a `get` returned: it knows, privately, which entry it was made from. The
 //! SDKs make the record that they set anew, so JSON proves nothing; who passes an SDK's record on can say which one it
-//! had got before ([`Record::after`]). Metadata is one field: members of two are never mixed.
+//! had got before ([`Record::after`]), and where one service serves a whole process and can promise what that takes, a
+//! [`Ledger`] proves it. Metadata is one field: members of two are never mixed.
 //!
 //! A set that proves nothing adds nothing while an erase mark of its user lives (15 minutes): it might have been under
 //! way when the user was erased. One that proves a read, but not of what stands there now, adds only what its caller
@@ -27,7 +28,7 @@
 
 use stickystore_core::{
     AsyncStore, AsyncStoreExt as _, Call, Error, ErrorKind, Key, Keys, Profile, Read, Result, Store,
-    StoreExt as _,
+    StoreExt as _, Subject,
 };
 
 use crate::report::SaveReport;
@@ -36,13 +37,16 @@ use crate::settings::Settings;
 mod content;
 mod dialect;
 mod goals;
+mod ledger;
 mod merge;
 mod record;
 mod set;
 
 pub use dialect::Dialect;
+use ledger::Asked;
+pub use ledger::Ledger;
 pub use record::{Record, Records};
-use set::{Set, Step};
+pub(crate) use set::{Set, Step};
 
 /// The User Storage Service over a blocking store.
 ///
@@ -74,23 +78,33 @@ use set::{Set, Step};
 pub struct UserStorageService<S> {
     store: S,
     settings: Settings,
+    ledger: Option<Ledger>,
 }
 
 impl<S: Store> UserStorageService<S> {
     /// The service over this store.
     pub fn new(store: S, settings: Settings) -> Self {
-        Self { store, settings }
+        Self { store, settings, ledger: None }
     }
 
-    /// The record of this user in this campaign, if there is one. An entry of another shape is none.
+    /// Proves the reads of sets that carry no proof by this ledger: **only if what it takes for granted is true**, see
+    /// [`Ledger`].
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
+    /// The record of this user in this campaign, if there is one. An entry of another shape is none, nor is one whose
+    /// variation is [retired](Settings::with_retired).
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if what stands there is damaged; else what the store answers. The SDKs' hooks cannot say
     /// "failed": whoever feeds one has to decide what it gets.
     pub fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
-        let get = Get::new(&self.settings, user_id, campaign_key)?;
+        let get = Get::new(&self.settings, self.ledger.as_ref(), user_id, campaign_key)?;
         let profile = self.store.read_one(get.call, get.read.clone())?;
-        get.answer(profile)
+        get.answer(profile, &self.settings)
     }
 
     /// [`get`](Self::get) as the SDK's JSON; `null` if there is no record.
@@ -107,8 +121,9 @@ impl<S: Store> UserStorageService<S> {
     /// What the store answers.
     pub fn records(&self, user_id: &str) -> Result<Records> {
         let subject = self.settings.subject(user_id)?;
+        let asked = Asked::new(self.ledger.as_ref(), &self.settings, &subject);
         let profile = self.store.load(self.settings.call(), &subject)?;
-        Ok(Records::from_store(&subject, profile))
+        Ok(all(&subject, profile, &self.settings, asked))
     }
 
     /// Sets a record: one of an SDK, or one that Rust code got from [`get`](Self::get) and changed. The report has one
@@ -118,7 +133,7 @@ impl<S: Store> UserStorageService<S> {
     /// [`ErrorKind::Invalid`] for an unusable user, campaign or variation. What becomes of the record, failures
     /// included, is in the report.
     pub fn set(&self, record: &Record) -> Result<SaveReport> {
-        let mut set = Set::new(record, &self.settings)?;
+        let mut set = Set::charged(record, &self.settings, self.ledger.as_ref())?;
         loop {
             match set.next()? {
                 Step::Read(call, read) => set.was_read(self.store.read_one(call, read)),
@@ -159,12 +174,20 @@ impl<S: Store> UserStorageService<S> {
 pub struct AsyncUserStorageService<S> {
     store: S,
     settings: Settings,
+    ledger: Option<Ledger>,
 }
 
 impl<S: AsyncStore> AsyncUserStorageService<S> {
     /// The service over this store.
     pub fn new(store: S, settings: Settings) -> Self {
-        Self { store, settings }
+        Self { store, settings, ledger: None }
+    }
+
+    /// See [`UserStorageService::with_ledger`]. A get whose future is dropped has failed, as far as the ledger knows.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = Some(ledger);
+        self
     }
 
     /// See [`UserStorageService::get`].
@@ -172,9 +195,9 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
     /// # Errors
     /// As there.
     pub async fn get(&self, user_id: &str, campaign_key: &str) -> Result<Option<Record>> {
-        let get = Get::new(&self.settings, user_id, campaign_key)?;
+        let get = Get::new(&self.settings, self.ledger.as_ref(), user_id, campaign_key)?;
         let profile = self.store.read_one(get.call, get.read.clone()).await?;
-        get.answer(profile)
+        get.answer(profile, &self.settings)
     }
 
     /// See [`UserStorageService::get_json`].
@@ -191,8 +214,9 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
     /// As there.
     pub async fn records(&self, user_id: &str) -> Result<Records> {
         let subject = self.settings.subject(user_id)?;
+        let asked = Asked::new(self.ledger.as_ref(), &self.settings, &subject);
         let profile = self.store.load(self.settings.call(), &subject).await?;
-        Ok(Records::from_store(&subject, profile))
+        Ok(all(&subject, profile, &self.settings, asked))
     }
 
     /// See [`UserStorageService::set`].
@@ -200,7 +224,7 @@ impl<S: AsyncStore> AsyncUserStorageService<S> {
     /// # Errors
     /// As there.
     pub async fn set(&self, record: &Record) -> Result<SaveReport> {
-        let mut set = Set::new(record, &self.settings)?;
+        let mut set = Set::charged(record, &self.settings, self.ledger.as_ref())?;
         loop {
             match set.next()? {
                 Step::Read(call, read) => set.was_read(self.store.read_one(call, read).await),
@@ -224,23 +248,38 @@ struct Get {
     call: Call,
     read: Read,
     key: Key,
+    asked: Asked,
 }
 
 impl Get {
-    fn new(settings: &Settings, user_id: &str, campaign_key: &str) -> Result<Self> {
+    fn new(settings: &Settings, ledger: Option<&Ledger>, user_id: &str, campaign_key: &str) -> Result<Self> {
         let key = Key::new(campaign_key)?;
         let read = Read::some(settings.subject(user_id)?, Keys::only([key.clone()])?);
-        Ok(Self { call: settings.call(), read, key })
+        let asked = Asked::new(ledger, settings, &read.subject);
+        Ok(Self { call: settings.call(), read, key, asked })
     }
 
-    fn answer(self, profile: Profile) -> Result<Option<Record>> {
+    fn answer(self, profile: Profile, settings: &Settings) -> Result<Option<Record>> {
         if let Some(damaged) = profile.damaged().iter().find(|damaged| damaged.key == self.key) {
             return Err(Error::new(ErrorKind::Corrupt, format!("the stored entry {}", damaged.damage)));
         }
         let epoch = profile.epoch();
         let entry = profile.into_iter().find(|(key, _)| *key == self.key);
-        Ok(entry.and_then(|(key, entry)| Record::from_entry(&self.read.subject, key.as_str(), epoch, entry)))
+        let record =
+            entry.and_then(|(key, entry)| Record::from_entry(&self.read.subject, key.as_str(), epoch, entry));
+        let record = record.filter(|record| !record.is_retired(settings));
+        self.asked.answered(&self.key, record.as_ref().and_then(Record::revision), epoch);
+        Ok(record)
     }
+}
+
+/// What is handed out of all that a user has.
+fn all(subject: &Subject, profile: Profile, settings: &Settings, asked: Asked) -> Records {
+    let epoch = profile.epoch();
+    let records = Records::from_store(subject, profile, settings);
+    let revision = |record: &Record| Some((Key::new(record.campaign_key()).ok()?, record.revision()?));
+    asked.answered_all(&records.iter().filter_map(revision).collect::<Vec<_>>(), epoch);
+    records
 }
 
 fn json(record: Option<Record>, dialect: Dialect) -> String {

@@ -1,4 +1,5 @@
-//! Plain threads share one blocking handle: whoever comes first decides, and all are answered the same.
+//! Plain threads share one blocking handle: whoever comes first decides, and all are answered the same; by single calls,
+//! and by a session for all users at once.
 //!
 //! `cargo run -p stickystore --example threads`, or with a store of yours, as
 //! `cargo run -p stickystore --example threads --features redis -- 'redis://localhost?namespace=example'`.
@@ -18,6 +19,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn run(sticky: &Sticky) -> Result<(), Box<dyn Error>> {
+    all_are_answered_the_same(sticky, "single calls", assign_all)?;
+    all_are_answered_the_same(sticky, "sessions", decide_all)
+}
+
+/// What each user is answered by a thread that wants all of them in a variation of its own.
+type Answers = stickystore::Result<Vec<(usize, String, How)>>;
+
+fn all_are_answered_the_same(
+    sticky: &Sticky,
+    by: &str,
+    assign_all: fn(&Sticky, usize) -> Answers,
+) -> Result<(), Box<dyn Error>> {
     let answers: Vec<_> = thread::scope(|scope| {
         // A clone shares the store: no pool, no lock of one's own.
         let start = |mine| {
@@ -34,18 +47,30 @@ fn run(sticky: &Sticky) -> Result<(), Box<dyn Error>> {
             seen.insert((user, variation));
         }
     }
-    println!("{THREADS} threads, {USERS} users: {} assignments, {new} of them new", seen.len());
+    println!("by {by}: {THREADS} threads, {USERS} users: {} assignments, {new} of them new", seen.len());
     assert_eq!(seen.len(), USERS, "no user was answered two variations");
     Ok(())
 }
 
-/// What each user is answered by a thread that wants all of them in a variation of its own.
-fn assign_all(sticky: &Sticky, mine: usize) -> stickystore::Result<Vec<(usize, String, How)>> {
+fn assign_all(sticky: &Sticky, mine: usize) -> Answers {
     let assign = |user| {
         let assigned = sticky.assign(&format!("user-{user}"), "button", || format!("variation-{mine}"))?;
         Ok((user, assigned.text().unwrap_or_default().into_owned(), assigned.how))
     };
     (0..USERS).map(assign).collect()
+}
+
+/// The same for all users at once: one read, decisions without I/O, one write; decided again where another thread won.
+fn decide_all(sticky: &Sticky, mine: usize) -> Answers {
+    let session = sticky.begin_many((0..USERS).map(|user| format!("user-{user}")))?;
+    let decided = session.decide(|view| {
+        let assign = |user| {
+            let assigned = view.assign(&format!("user-{user}"), "title", || format!("variation-{mine}"))?;
+            Ok((user, assigned.text().unwrap_or_default().into_owned(), assigned.how))
+        };
+        (0..USERS).map(assign).collect()
+    });
+    decided.map_err(|not_kept| not_kept.error)?.value
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use stickystore_core::{Error, ErrorKind, Namespace, Operation, Result, Ttl};
 use stickystore_services::{Receipts, Settings, Unproven};
 
 /// What a URL says besides where the store is.
-const OURS: [&str; 6] = ["namespace", "ttl", "deadline", "receipt", "unproven", "replace_back_after"];
+const OURS: [&str; 7] =
+    ["namespace", "ttl", "deadline", "receipt", "unproven", "replace_back_after", "coalesce"];
 
 /// A URL taken apart.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Address {
     /// The URL without our options: it may hold a password, and nothing shows it.
     pub(crate) store: StoreUrl,
     pub(crate) settings: Settings,
+    /// Whether concurrent calls are to leave together.
+    pub(crate) coalesce: bool,
     /// What the user may have meant by an option that the store will not know.
     pub(crate) meant: Option<String>,
 }
@@ -39,10 +42,10 @@ impl Address {
             let meant = nearest(name, OURS)?;
             Some(format!("or was {meant} meant by \"{name}\"?"))
         });
-        let settings = settings(ours, meant.as_deref())?;
+        let (settings, coalesce) = settings(ours, meant.as_deref())?;
         let theirs: Vec<_> = theirs.into_iter().map(|(_, option)| option).collect();
         let query = if theirs.is_empty() { String::new() } else { format!("?{}", theirs.join("&")) };
-        Ok(Self { store: StoreUrl(format!("{rest}{query}")), settings, meant })
+        Ok(Self { store: StoreUrl(format!("{rest}{query}")), settings, coalesce, meant })
     }
 }
 
@@ -57,7 +60,7 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c))
 }
 
-fn settings(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<Settings> {
+fn settings(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<(Settings, bool)> {
     let mut given = Vec::with_capacity(ours.len());
     for (name, option) in ours {
         let text = option.split_once('=').map_or("", |(_, text)| text);
@@ -90,8 +93,9 @@ fn settings(ours: Vec<(&str, &str)>, meant: Option<&str>) -> Result<Settings> {
     if let Some(time) = options.duration("replace_back_after")? {
         settings = settings.with_replace_back_after(time);
     }
+    let coalesce = options.choice("coalesce", &[("on", true), ("off", false)])?.unwrap_or(false);
     options.finish()?;
-    Ok(settings)
+    Ok((settings, coalesce))
 }
 
 fn deadline(text: &str) -> Option<Duration> {
@@ -132,6 +136,7 @@ mod tests {
         assert!(says("redis://h?namespace=n&deadline=0s").contains("at least 1ms"));
         assert!(says("redis://h?namespace=n&unproven=takenew").contains("one of: take-new,"));
         assert!(says("redis://h?namespace=n&receipt=no").contains("one of: on, off"));
+        assert!(says("redis://h?namespace=n&coalesce=yes").contains("one of: on, off"));
     }
 
     #[test]

@@ -6,15 +6,15 @@ use stickystore_core::{
     AsyncStore, AsyncStoreExt as _, Entry, Erase, Finding, Key, Outcome, Profile, Result, StoreInfo,
 };
 use stickystore_services::Settings;
+use stickystore_services::assign::{Assigned, IntoValue, assign_async};
 use stickystore_services::growthbook::AsyncStickyBucketService;
 use stickystore_services::optimizely::AsyncUserProfileService;
+use stickystore_services::session::AsyncSession;
 use stickystore_services::vwo::AsyncUserStorageService;
 
-use crate::assign::{Assign, Assigned, Step};
 use crate::erasure::Erasure;
 use crate::export;
 use crate::sticky::was_put;
-use crate::value::IntoValue;
 
 /// A store with its namespace, time to live, deadline and clock bound once; the same as [`Sticky`](crate::Sticky), async.
 ///
@@ -59,14 +59,7 @@ impl AsyncSticky {
         key: &str,
         value: impl FnOnce() -> V,
     ) -> Result<Assigned> {
-        let mut assign = Assign::new(&self.settings, user, key, value)?;
-        loop {
-            match assign.next()? {
-                Step::Read(call, read) => assign.was_read(self.store.read_one(call, read).await),
-                Step::Write(call, write) => assign.was_written(self.store.write_one(call, write).await),
-                Step::Done(assigned) => return assigned,
-            }
-        }
+        assign_async(&self.store, &self.settings, user, key, value).await
     }
 
     /// See [`Sticky::get`](crate::Sticky::get).
@@ -123,6 +116,25 @@ impl AsyncSticky {
     /// As there.
     pub async fn export(&self, user: &str) -> Result<String> {
         Ok(export::to_json(&self.settings.subject(user)?, &self.load(user).await?))
+    }
+
+    /// See [`Sticky::begin`](crate::Sticky::begin).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn begin(&self, user: &str) -> Result<AsyncSession<Arc<dyn AsyncStore>>> {
+        self.begin_many([user]).await
+    }
+
+    /// See [`Sticky::begin_many`](crate::Sticky::begin_many).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn begin_many<U: AsRef<str>>(
+        &self,
+        users: impl IntoIterator<Item = U>,
+    ) -> Result<AsyncSession<Arc<dyn AsyncStore>>> {
+        AsyncSession::begin(Arc::clone(&self.store), self.settings.clone(), users).await
     }
 
     /// Optimizely's User Profile Service over this store.

@@ -1,21 +1,19 @@
 #![doc = include_str!("lib.md")]
 
 mod address;
-mod assign;
 mod async_sticky;
 mod backends;
 mod erasure;
 mod export;
 mod registry;
 mod sticky;
-mod value;
+#[cfg(feature = "write-behind")]
+pub mod write_behind;
 
-pub use assign::{Assigned, How};
 pub use async_sticky::AsyncSticky;
 pub use erasure::Erasure;
 pub use registry::Registry;
 pub use sticky::Sticky;
-pub use value::IntoValue;
 
 pub use stickystore_core as core;
 pub use stickystore_core::{
@@ -23,6 +21,7 @@ pub use stickystore_core::{
 };
 pub use stickystore_services as services;
 pub use stickystore_services::Settings;
+pub use stickystore_services::assign::{Assigned, How, IntoValue};
 
 /// The store on a Cassandra or ScyllaDB cluster.
 #[cfg(feature = "cassandra")]
@@ -31,7 +30,7 @@ pub use stickystore_cassandra as cassandra;
 #[cfg(feature = "embedded")]
 pub use stickystore_embedded as embedded;
 /// The layers around stores.
-#[cfg(any(feature = "tracing", feature = "metrics"))]
+#[cfg(any(feature = "tracing", feature = "metrics", feature = "write-behind"))]
 pub use stickystore_layers as layers;
 /// The store on Memcached servers.
 #[cfg(feature = "memcached")]

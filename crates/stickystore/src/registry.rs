@@ -11,6 +11,7 @@ use crate::async_sticky::AsyncSticky;
 use crate::backends::{self, Opener};
 use crate::sticky::Sticky;
 
+mod coalesced;
 mod observed;
 
 /// Opens stores by their URLs: the stores whose features are on, and others' that are added.
@@ -72,7 +73,11 @@ impl Registry {
     pub fn open(&self, url: &str) -> Result<Sticky> {
         let opener = self.opener(address::scheme(url)?)?;
         let address = Address::parse(url)?;
-        let store: Result<Arc<dyn Store>> = opener.blocking(&address.store.0);
+        let store: Result<Arc<dyn Store>> = if address.coalesce {
+            coalesced::blocking(Arc::clone(opener), address.store.0)
+        } else {
+            opener.blocking(&address.store.0)
+        };
         let store = store.map_err(|error| hint(error, address.meant))?;
         Ok(Sticky::of(observed::blocking(store), address.settings))
     }
@@ -84,7 +89,11 @@ impl Registry {
     pub async fn open_async(&self, url: &str) -> Result<AsyncSticky> {
         let opener = self.opener(address::scheme(url)?)?;
         let address = Address::parse(url)?;
-        let store = opener.asynchronous(address.store.0).await;
+        let store = if address.coalesce {
+            coalesced::asynchronous(opener, address.store.0).await
+        } else {
+            opener.asynchronous(address.store.0).await
+        };
         let store = store.map_err(|error| hint(error, address.meant))?;
         Ok(AsyncSticky::of(observed::asynchronous(store), address.settings))
     }

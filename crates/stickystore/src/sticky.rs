@@ -6,14 +6,14 @@ use stickystore_core::{
     Entry, Erase, Error, ErrorKind, Finding, Key, Outcome, Profile, Result, Store, StoreExt as _, StoreInfo,
 };
 use stickystore_services::Settings;
+use stickystore_services::assign::{Assigned, IntoValue, assign};
 use stickystore_services::growthbook::StickyBucketService;
 use stickystore_services::optimizely::UserProfileService;
+use stickystore_services::session::Session;
 use stickystore_services::vwo::UserStorageService;
 
-use crate::assign::{Assign, Assigned, Step};
 use crate::erasure::Erasure;
 use crate::export;
-use crate::value::IntoValue;
 
 /// A store with its namespace, time to live, deadline and clock bound once. Clones share the store.
 ///
@@ -57,14 +57,7 @@ impl Sticky {
     /// What the store answers; [`ErrorKind::Corrupt`] if what stands there is damaged; [`ErrorKind::Timeout`] if the user
     /// was being erased until the deadline. If its effect is unknown, the value may have been kept: assign again.
     pub fn assign<V: IntoValue>(&self, user: &str, key: &str, value: impl FnOnce() -> V) -> Result<Assigned> {
-        let mut assign = Assign::new(&self.settings, user, key, value)?;
-        loop {
-            match assign.next()? {
-                Step::Read(call, read) => assign.was_read(self.store.read_one(call, read)),
-                Step::Write(call, write) => assign.was_written(self.store.write_one(call, write)),
-                Step::Done(assigned) => return assigned,
-            }
-        }
+        assign(&self.store, &self.settings, user, key, value)
     }
 
     /// What the user has under this key.
@@ -121,6 +114,38 @@ impl Sticky {
     /// What the store answers.
     pub fn export(&self, user: &str) -> Result<String> {
         Ok(export::to_json(&self.settings.subject(user)?, &self.load(user)?))
+    }
+
+    /// A session for this user: reads it, answers SDKs without I/O, writes at once. See
+    /// [`session`](crate::services::session).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sticky = stickystore::open("memory:?namespace=shop")?;
+    /// let session = sticky.begin("ann")?;
+    /// // Committed before it is served; decided again where another request was faster.
+    /// let decided = session.decide(|view| view.assign("ann", "button", || "red"))?;
+    /// assert_eq!(decided.value?.text().as_deref(), Some("red"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if it is no user id. That the user could not be read the session's
+    /// [view](crate::services::session::View::failed) says.
+    pub fn begin(&self, user: &str) -> Result<Session<Arc<dyn Store>>> {
+        self.begin_many([user])
+    }
+
+    /// A session for these users, read in one call; see [`begin`](Self::begin).
+    ///
+    /// # Errors
+    /// As there, if one is no user id.
+    pub fn begin_many<U: AsRef<str>>(
+        &self,
+        users: impl IntoIterator<Item = U>,
+    ) -> Result<Session<Arc<dyn Store>>> {
+        Session::begin(Arc::clone(&self.store), self.settings.clone(), users)
     }
 
     /// Optimizely's User Profile Service over this store.

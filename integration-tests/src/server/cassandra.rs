@@ -122,12 +122,12 @@ impl Cassandra {
 
     /// Stops this node in its tracks: the kernel still accepts connections for it.
     pub fn pause(&self, node: usize) {
-        self.nodes[node].process.as_ref().unwrap().signal("STOP");
+        self.nodes[node].process.as_ref().unwrap().pause();
     }
 
     /// Lets this node go on.
     pub fn resume(&self, node: usize) {
-        self.nodes[node].process.as_ref().unwrap().signal("CONT");
+        self.nodes[node].process.as_ref().unwrap().resume();
     }
 
     fn run(&mut self, i: usize) -> bool {

@@ -90,12 +90,12 @@ impl Memcached {
 
     /// Stops it in its tracks: the kernel still accepts connections for it.
     pub fn pause(&self) {
-        self.process.as_ref().unwrap().signal("STOP");
+        self.process.as_ref().unwrap().pause();
     }
 
     /// Lets it go on.
     pub fn resume(&self) {
-        self.process.as_ref().unwrap().signal("CONT");
+        self.process.as_ref().unwrap().resume();
     }
 
     /// A connection behind the store's back.

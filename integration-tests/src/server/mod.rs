@@ -95,6 +95,25 @@ impl Process {
         Ok(Some(process))
     }
 
+    /// Stops it in its tracks. Its threads stop one after the other: they all have when this returns.
+    ///
+    /// # Panics
+    /// If one of them goes on.
+    fn pause(&self) {
+        self.signal("STOP");
+        let threads = PathBuf::from(format!("/proc/{}/task", self.0.id()));
+        let start = Instant::now();
+        while fs::read_dir(&threads).unwrap().any(|thread| is_running(&thread.unwrap().path())) {
+            assert!(start.elapsed() < Duration::from_secs(30), "its threads stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets it go on.
+    fn resume(&self) {
+        self.signal("CONT");
+    }
+
     /// Sends it a signal by its name.
     fn signal(&self, name: &str) {
         let sent =
@@ -109,6 +128,11 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Whether the thread whose folder this is, is not stopped. One that has ended in the meantime does nothing either.
+fn is_running(thread: &Path) -> bool {
+    fs::read_to_string(thread.join("stat")).is_ok_and(|stat| !stat.contains(") T "))
 }
 
 /// A port that nobody listens on now.

@@ -164,12 +164,12 @@ impl MongoDb {
 
     /// Stops this member in its tracks: the kernel still accepts connections for it.
     pub fn pause(&self, member: usize) {
-        self.members[member].process.as_ref().unwrap().signal("STOP");
+        self.members[member].process.as_ref().unwrap().pause();
     }
 
     /// Lets this member go on.
     pub fn resume(&self, member: usize) {
-        self.members[member].process.as_ref().unwrap().signal("CONT");
+        self.members[member].process.as_ref().unwrap().resume();
     }
 
     /// Runs a command of the database `admin` on the first member.

@@ -82,12 +82,12 @@ impl Redis {
 
     /// Stops it in its tracks: the kernel still accepts connections for it.
     pub fn pause(&self) {
-        self.process.as_ref().unwrap().signal("STOP");
+        self.process.as_ref().unwrap().pause();
     }
 
     /// Lets it go on.
     pub fn resume(&self) {
-        self.process.as_ref().unwrap().signal("CONT");
+        self.process.as_ref().unwrap().resume();
     }
 
     fn run(&mut self) -> bool {

@@ -82,7 +82,7 @@ async fn clocks_that_differ_and_a_long_way_are_found() {
 async fn the_line_for_the_shell_is_the_index_that_is_made() {
     let Some(server) = server(&[]) else { return };
     let config = Config::from_url(&server.url()).unwrap();
-    let line = "db.getCollection(\"assignments\").createIndex({sweep: 1}, {name: \"stickystore_sweep\", expireAfterSeconds: 0})";
+    let line = "db.getSiblingDB(\"stickystore\").getCollection(\"assignments\").createIndex({sweep: 1}, {name: \"stickystore_sweep\", expireAfterSeconds: 0})";
     assert_eq!(MongodbStore::schema(&config), line);
     with_index(&server.url()).await;
     let index = behind(&server.url()).await.list_index_names().await.unwrap();

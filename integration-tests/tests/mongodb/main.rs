@@ -8,7 +8,9 @@
 
 mod bench;
 mod conformance;
+mod damage;
 mod diagnose;
+mod effects;
 mod failover;
 mod failure;
 mod pipeline;

@@ -7,6 +7,7 @@ use stickystore_conformance::{Api, Harness, Opened, Plant, conformance_tests};
 use stickystore_core::{Blocking, Key, Result, Subject, async_trait};
 use stickystore_integration_tests::server::Missing;
 use stickystore_integration_tests::server::redis::Shared;
+use stickystore_layers::coalesce::{Bounds, Coalesced};
 use stickystore_redis::{Config, RedisStore};
 
 use crate::bench::behind;
@@ -63,5 +64,22 @@ fn blocking() -> Harness {
     Harness::blocking("redis", open).with_grace(GRACE)
 }
 
+/// One in flight, so that whatever is asked at the same time has to go together.
+fn coalesced() -> Harness {
+    let server = match Shared::get() {
+        Ok(server) => server,
+        Err(Missing(why)) => return Harness::missing("redis, coalesced", Api::Async, why),
+    };
+    let open = move || {
+        let server = Arc::clone(&server);
+        async move {
+            let store = Coalesced::with(open(server.url(), GRACE)?, Bounds::default().with_in_flight(1));
+            Ok(Opened::asynchronous(store).with_plant(Behind(server.url().to_owned())))
+        }
+    };
+    Harness::asynchronous("redis, coalesced", open).with_grace(GRACE)
+}
+
 conformance_tests!(redis_async, asynchronous);
+conformance_tests!(redis_coalesced, coalesced);
 conformance_tests!(redis_blocking, blocking);

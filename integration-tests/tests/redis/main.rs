@@ -6,6 +6,7 @@ mod conformance;
 mod diagnose;
 mod failure;
 mod processes;
+mod round_trips;
 mod script;
 mod server_side;
 mod tls;

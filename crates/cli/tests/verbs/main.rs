@@ -9,4 +9,7 @@ mod import;
 #[cfg(feature = "redis")]
 mod moving;
 mod optimizely;
+#[cfg(feature = "mongodb")]
+mod schema;
+mod stores;
 mod vwo;

@@ -219,7 +219,7 @@ pub fn sound() -> Report {
     run(&harness(&SOUND))
 }
 
-fn harness(store: &BrokenStore) -> Harness {
+pub(super) fn harness(store: &BrokenStore) -> Harness {
     let open = store.open;
     let name = store.name;
     let harness = match open().store {

@@ -1,5 +1,6 @@
 //! What is erased stays erased: the mark, who it refuses, and how it ends.
 
+use futures::FutureExt as _;
 use stickystore_core::{
     AsyncStore as _, AsyncStoreExt as _, Change, Effect, Entry, Epoch, EpochCheck, Erase, ErrorKind, Expiry,
     Key, Keys, Outcome, Read, Revision, Subject, Value, Write,
@@ -7,12 +8,17 @@ use stickystore_core::{
 
 use crate::act;
 use crate::context::{CaseResult, Context, entry, key};
+use crate::quick::in_time;
 use crate::race::{Rounds, at_once};
 use crate::seen::assert_entries;
 use crate::stamp::{number, stamped};
 
 /// How long marks last here, in milliseconds of the injected clock: far beyond what a case takes in real time.
 const MARK: u64 = 600_000;
+
+/// When the expired entries of these cases end: late enough that no server has swept them by its own clock while the case
+/// runs.
+const END: u64 = 300_000;
 
 /// Erases at the case's time zero.
 async fn erase(cx: &Context, erase: &Erase) -> bool {
@@ -90,11 +96,11 @@ pub(crate) async fn stale_epoch_writes_nothing(cx: Context) -> CaseResult {
     }
     assert_mark(&cx, &user, second.epoch, MARK, "after refusals").await;
     // In the place of an entry that expired, too.
-    let short = cx.until("short", 10);
+    let short = cx.until("short", END);
     let known = EpochCheck::Is(Some(second.epoch));
     assert_eq!(act::insert(&cx, &user, known, "k", &short).await, Outcome::Inserted);
     let stale = EpochCheck::Is(Some(first.epoch));
-    let late = cx.store().insert(cx.at(10), &user, stale, key("k"), entry("late")).await.unwrap();
+    let late = cx.store().insert(cx.at(END), &user, stale, key("k"), entry("late")).await.unwrap();
     assert_eq!(late, Outcome::Erased);
     act::assert_holds(&cx, &user, &[("k", &short)]).await;
     Ok(())
@@ -299,11 +305,11 @@ pub(crate) async fn later_erase_takes_the_mark_over(cx: Context) -> CaseResult {
     assert!(!erase(&cx, &longer).await, "nothing stood");
     assert_mark(&cx, &user, longer.epoch, 2 * MARK, "made longer").await;
     // An ended mark has no say: the next one has its own end.
-    let after = cx.erase(&user, 2 * MARK + 10);
+    let after = cx.erase(&user, 3 * MARK);
     assert!(!cx.store().erase_one(cx.at(2 * MARK), after.clone()).await.unwrap());
     let mark = |millis| act::load_at(&cx, millis, &user);
-    assert_eq!(mark(2 * MARK + 9).await.epoch(), Some(after.epoch));
-    assert_eq!(mark(2 * MARK + 10).await.epoch(), None);
+    assert_eq!(mark(3 * MARK - 1).await.epoch(), Some(after.epoch));
+    assert_eq!(mark(3 * MARK).await.epoch(), None);
     Ok(())
 }
 
@@ -324,9 +330,16 @@ pub(crate) async fn ended_mark_is_refused(cx: Context) -> CaseResult {
     assert_eq!(act::load(&cx, &fresh).await.epoch(), None, "no mark came");
     assert_mark(&cx, &marked, live.epoch, MARK, "after refusals").await;
     // In its last millisecond it still counts.
-    let last = cx.erase(&fresh, 10);
-    assert!(cx.store().erase_one(cx.at(9), last.clone()).await.unwrap());
-    assert_eq!(act::load_at(&cx, 9, &fresh).await.epoch(), Some(last.epoch));
+    in_time(&cx, 1, || {
+        async {
+            act::put(&cx, &fresh, "k", &stands).await;
+            let last = cx.erase(&fresh, 10);
+            assert!(cx.store().erase_one(cx.at(9), last.clone()).await.unwrap());
+            assert_eq!(act::load_at(&cx, 9, &fresh).await.epoch(), Some(last.epoch));
+        }
+        .boxed()
+    })
+    .await;
     Ok(())
 }
 
@@ -350,12 +363,12 @@ pub(crate) async fn refused_erase_names_itself(cx: Context) -> CaseResult {
 pub(crate) async fn expired_entries_are_nothing_that_stood(cx: Context) -> CaseResult {
     let (ended, living) = (cx.user("ended"), cx.user("living"));
     for user in [&ended, &living] {
-        act::put(&cx, user, "a", &cx.until("v", 10)).await;
-        act::put(&cx, user, "b", &cx.until("v", 20)).await;
+        act::put(&cx, user, "a", &cx.until("v", END)).await;
+        act::put(&cx, user, "b", &cx.until("v", END + 10)).await;
     }
     let at = |millis, user| cx.store().erase_one(cx.at(millis), cx.erase(user, MARK));
-    assert!(at(19, &living).await.unwrap(), "one of them lived");
-    let erased = at(20, &ended).await.unwrap();
+    assert!(at(END + 9, &living).await.unwrap(), "one of them lived");
+    let erased = at(END + 10, &ended).await.unwrap();
     assert!(!erased, "none of them lived");
     let profile = act::load_at(&cx, 0, &ended).await;
     assert!(profile.is_empty(), "they are gone all the same, for whoever's clock is behind");

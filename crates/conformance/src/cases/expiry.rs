@@ -8,6 +8,7 @@ pub(crate) use real::*;
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use stickystore_core::{AsyncStore as _, AsyncStoreExt as _};
 use stickystore_core::{
     Call, Change, Entry, EpochCheck, Expiry, Outcome, Profile, Read, Ttl, UnixMillis, Value, Write,
@@ -15,12 +16,13 @@ use stickystore_core::{
 
 use crate::act::{anew, change, change_at, change_in, get_at, load_at, put, put_all, some_at};
 use crate::context::{CaseResult, Context, Skip, entry, key};
+use crate::quick::in_time;
 use crate::scene::LONG;
 use crate::seen::{assert_answer, assert_entry, assert_profile};
 
 /// When the entries of these cases end, in milliseconds after the case began: late enough that no server has swept
 /// them by its own clock while the case runs.
-const END: u64 = 30_000;
+const END: u64 = 600_000;
 
 /// A day, in milliseconds.
 const DAY: u64 = 86_400_000;
@@ -45,9 +47,15 @@ pub(crate) async fn every_millisecond_counts(cx: Context) -> CaseResult {
 
 pub(crate) async fn short_lives_are_neither_shorter_nor_endless(cx: Context) -> CaseResult {
     for life in [500, 1_500] {
-        let red = cx.until("red", life);
-        put(&cx, &cx.user("user"), "a", &red).await;
-        ends_at(&cx, "a", &red, life).await;
+        let (red, user) = (cx.until("red", life), cx.user("user"));
+        in_time(&cx, life, || {
+            async {
+                put(&cx, &user, "a", &red).await;
+                ends_at(&cx, "a", &red, life).await;
+            }
+            .boxed()
+        })
+        .await;
     }
     Ok(())
 }

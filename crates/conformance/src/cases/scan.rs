@@ -10,6 +10,7 @@ use stickystore_core::{
 use crate::act;
 use crate::context::{CaseResult, Context, Skip, entry, key};
 use crate::probe::Probe;
+use crate::scene::LONG;
 use crate::seen::assert_entries;
 
 /// How long marks last here, in milliseconds.
@@ -119,18 +120,27 @@ pub(crate) async fn empty_namespace_has_no_users(cx: Context) -> CaseResult {
 pub(crate) async fn users_come_whole(cx: Context) -> CaseResult {
     skip_without_scan(&cx)?;
     let users = ["ann", "bob", "cat"].map(|id| cx.user(id));
-    act::put(&cx, &users[0], "a", &entry("1")).await;
-    act::put(&cx, &users[0], "b", &cx.until("2", 500)).await;
-    act::put(&cx, &users[1], "a", &crate::stamp::stamped(cx.start(), 3)).await;
+    // What ends, ends late: a server may sweep what is short between the scan and the read.
+    let (endless, long, stamped) = (entry("1"), cx.until("2", LONG), crate::stamp::stamped(cx.start(), 3));
+    act::put(&cx, &users[0], "a", &endless).await;
+    act::put(&cx, &users[0], "b", &long).await;
+    act::put(&cx, &users[1], "a", &stamped).await;
     let erasure = cx.erase(&users[2], MARK);
     cx.store().erase_one(cx.call(), erasure).await.unwrap();
-    act::put(&cx, &users[2], "c", &entry("")).await;
+    let empty = entry("");
+    act::put(&cx, &users[2], "c", &empty).await;
+    let held = [
+        ("ann", vec![("a", &endless), ("b", &long)]),
+        ("bob", vec![("a", &stamped)]),
+        ("cat", vec![("c", &empty)]),
+    ];
     let found = scan_at(&cx, 100, 0).await;
     assert_eq!(found.ids_once().into_iter().collect::<Vec<_>>(), ["ann", "bob", "cat"]);
     for (id, profile) in &found.users {
         let read = act::load(&cx, &cx.user(id.as_str())).await;
         assert_eq!(*profile, read, "the scan gives of {id} what a read gives, its epoch too");
-        assert!(!profile.is_empty());
+        let held = held.iter().find(|(user, _)| *user == id.as_str()).map(|(_, entries)| entries.as_slice());
+        assert_entries(profile, held.expect("it is one of them"), "the user has these");
     }
     Ok(())
 }
@@ -329,7 +339,7 @@ pub(crate) async fn namespace_that_looks_like_a_pattern_is_literal(cx: Context) 
 
 pub(crate) async fn users_without_live_entries_never_appear(cx: Context) -> CaseResult {
     /// Far enough that no server sweeps it, by its own clock, while the case runs.
-    const ENDS: u64 = 60_000;
+    const ENDS: u64 = 600_000;
     skip_without_scan(&cx)?;
     let users = ["ends", "half", "marked", "removed", "stays"].map(|id| cx.user(id));
     let [ends, half, marked, removed, stays] = &users;

@@ -14,7 +14,7 @@ const MAX_STEPS: usize = 40;
 
 /// The unit of lifetimes, in milliseconds of the injected clock: so long that no server's own clock sweeps what
 /// the injected one calls live.
-pub(super) const UNIT: u64 = 100_000;
+pub(super) const UNIT: u64 = 1_000_000;
 
 /// One operation.
 #[derive(Debug, Clone)]
@@ -137,12 +137,12 @@ fn new() -> impl Strategy<Value = New> {
     let life = prop_oneof![
         4 => Just(None),
         4 => (1..=3u64).prop_map(|units| Some(units * UNIT)),
-        1 => Just(Some(1)),
+        1 => Just(Some(UNIT + 1)),
         1 => Just(Some(0)),
     ];
     (0..3u8, life, any::<bool>()).prop_map(|(value, life, was)| New { value, life, was })
 }
 
 fn mark() -> impl Strategy<Value = u64> {
-    prop_oneof![6 => (1..=4u64).prop_map(|units| units * UNIT), 1 => Just(1), 1 => Just(0)]
+    prop_oneof![6 => (1..=4u64).prop_map(|units| units * UNIT), 1 => Just(UNIT + 1), 1 => Just(0)]
 }

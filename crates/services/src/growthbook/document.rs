@@ -6,6 +6,8 @@ use std::fmt;
 use stickystore_core::json::{self, Members, ObjectWriter};
 use stickystore_core::{Error, ErrorKind, Profile, Result, Value};
 
+use crate::settings::Retired;
+
 const NAME: &str = "attributeName";
 const VALUE: &str = "attributeValue";
 const ASSIGNMENTS: &str = "assignments";
@@ -128,10 +130,11 @@ impl Document {
     }
 
     /// With what a lookup hands out of what the store has.
-    pub(super) fn of(mut self, profile: Profile) -> Self {
+    pub(super) fn of(mut self, profile: Profile, retired: &Retired) -> Self {
         self.damaged = profile.damaged().len();
         for (key, entry) in profile {
             match entry.value.as_string() {
+                Some(variation) if is_key(key.as_str()) && retired.has(key.as_str(), &variation) => {}
                 Some(variation) if is_key(key.as_str()) => {
                     self.assignments.insert(key.as_str().to_owned(), variation.into_owned());
                 }

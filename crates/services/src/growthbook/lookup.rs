@@ -4,7 +4,7 @@ use stickystore_core::{Call, Error, ErrorKind, Profile, Read, Result};
 
 use super::document::Document;
 use super::user::user_id;
-use crate::settings::Settings;
+use crate::settings::{Retired, Settings};
 
 /// A lookup on its way.
 pub(super) struct Lookup {
@@ -13,6 +13,7 @@ pub(super) struct Lookup {
     asked: Vec<Result<Document>>,
     /// One for each that can.
     reads: Vec<Read>,
+    retired: Retired,
 }
 
 impl Lookup {
@@ -20,7 +21,12 @@ impl Lookup {
         settings: &Settings,
         attributes: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut lookup = Self { call: settings.call(), asked: Vec::new(), reads: Vec::new() };
+        let mut lookup = Self {
+            call: settings.call(),
+            asked: Vec::new(),
+            reads: Vec::new(),
+            retired: settings.retired().clone(),
+        };
         for (name, value) in attributes {
             let subject = settings.subject(&user_id(name, value));
             lookup.asked.push(subject.map(|subject| {
@@ -49,7 +55,9 @@ impl Lookup {
         };
         let mut profiles = profiles.into_iter();
         let mut next = || profiles.next().unwrap_or_else(|| Err(miscounted()));
-        self.asked.into_iter().map(|asked| asked.and_then(|document| Ok(document.of(next()?)))).collect()
+        let retired = &self.retired;
+        let document = |asked: Result<Document>| asked.and_then(|document| Ok(document.of(next()?, retired)));
+        self.asked.into_iter().map(document).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use stickystore_core::json::{self, Members, ObjectWriter};
 use stickystore_core::{Epoch, Error, ErrorKind, Profile, Result, Subject, Value};
 
 use crate::receipt::{Proof, Receipt};
-use crate::settings::Receipts;
+use crate::settings::{Receipts, Settings};
 
 /// The entry of a bucket map that is a receipt if its variation begins as one; else an experiment like any other.
 pub const RECEIPT_KEY: &str = "stickystore";
@@ -165,31 +165,45 @@ impl UserProfile {
         self.foreign
     }
 
-    /// What a lookup hands out of what the store has.
-    pub(super) fn from_store(subject: &Subject, profile: Profile, receipts: Receipts, seed: u64) -> Self {
+    /// The receipt of the lookup that it came from.
+    pub(crate) fn receipt(&self) -> Option<&Receipt> {
+        match &self.receipt {
+            Carried::Is(receipt) => Some(receipt),
+            Carried::Absent | Carried::Unusable => None,
+        }
+    }
+
+    /// Where it carries nothing that proves what was read, this does.
+    pub(crate) fn prove_by(&mut self, read: &Receipt) {
+        if self.receipt == Carried::Absent {
+            self.receipt = Carried::Is(read.clone());
+        }
+    }
+
+    /// What a lookup hands out of what the store has. What is retired is only in the receipt, so that it can be replaced.
+    pub(crate) fn from_store(subject: &Subject, profile: Profile, settings: &Settings, seed: u64) -> Self {
         let mut handed_out = Self::new(subject.user.as_str());
         handed_out.damaged = profile.damaged().len();
         let epoch = profile.epoch();
-        let mut revisions = Vec::with_capacity(profile.len());
+        let mut read = Vec::with_capacity(profile.len());
         for (key, entry) in profile {
             match bucketed(entry.value.as_str()) {
                 Ok(variation_id) if !is_receipt(key.as_str(), &variation_id) => {
-                    let bucketed = Bucketed { variation_id, value: entry.value };
-                    handed_out.entries.insert(key.as_str().to_owned(), bucketed);
-                    revisions.push(entry.revision);
+                    read.push((key, entry.revision, Bucketed { variation_id, value: entry.value }));
                 }
                 _ => handed_out.foreign += 1,
             }
         }
-        // A profile's entries come in the order of their keys, which is the map's.
-        let entries = &handed_out.entries;
-        let proved = entries.iter().zip(revisions);
-        let proved: Vec<_> = proved
-            .map(|((key, bucketed), revision)| (key.as_str(), revision, bucketed.variation_id.as_str()))
-            .collect();
-        let receipt = Receipt::new(subject, epoch, seed, &proved);
-        handed_out.shows_receipt = receipts == Receipts::On;
+        let proved = read
+            .iter()
+            .map(|(key, revision, bucketed)| (key.as_str(), *revision, bucketed.variation_id.as_str()));
+        let receipt = Receipt::new(subject, epoch, seed, &proved.collect::<Vec<_>>());
+        handed_out.shows_receipt = settings.receipts() == Receipts::On;
         handed_out.receipt = Carried::Is(receipt);
+        let live = read
+            .into_iter()
+            .filter(|(key, _, bucketed)| !settings.retired().has(key.as_str(), &bucketed.variation_id));
+        handed_out.entries.extend(live.map(|(key, _, bucketed)| (key.as_str().to_owned(), bucketed)));
         handed_out
     }
 
@@ -345,6 +359,12 @@ pub(super) fn bucketed(text: &str) -> Result<String, &'static str> {
     let variation_id = members.get(VARIATION_ID).ok_or("the entry has no variation_id")?;
     let variation_id = json::as_string(variation_id).ok_or("the variation_id of an entry is a string")?;
     Ok(variation_id.into_owned())
+}
+
+/// Whether two entries have the same variation.
+pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
+    let variation = |value: &Value| bucketed(value.as_str()).ok();
+    variation(one).is_some_and(|one| Some(one) == variation(other))
 }
 
 /// An entry as it is stored: the variation first, then what else it had, values as they were.

@@ -13,7 +13,7 @@ use stickystore_core::{
 use super::profile::{Bucketed, UserProfile, bucketed};
 use crate::receipt::Proof;
 use crate::report::{SaveReport, Saved, Why};
-use crate::settings::{Settings, Unproven};
+use crate::settings::{Retired, Settings, Unproven};
 
 /// A save on its way.
 pub(super) struct Save {
@@ -25,9 +25,10 @@ pub(super) struct Save {
     /// Why an insert that finds something else there was not written.
     insert_lost: Why,
     unproven: Unproven,
+    retired: Retired,
     /// The user was erased between the reads that prove what was read.
     proofs_disagree: bool,
-    /// What is to be replaced now is what stood in the way of inserts that nothing proves.
+    /// What is to be replaced now is what stood in the way of inserts: nothing proves that it was read.
     takes_new: bool,
     state: State,
     /// Entries that were read and changed, until it is known whether that revision still stands.
@@ -72,6 +73,7 @@ impl Save {
             replace_back_after: settings.replace_back_after(),
             insert_lost: if proofs.is_empty() { Why::Unproven } else { Why::Raced },
             unproven: settings.unproven(),
+            retired: settings.retired().clone(),
             proofs_disagree: proofs.disagree(),
             takes_new: false,
             state: State::Reading,
@@ -148,12 +150,16 @@ impl Save {
         self.takes_new = !self.to_replace.is_empty();
     }
 
-    /// What an insert that nothing proves is to replace, if it may: another variation of the same shape.
+    /// What an insert is to replace that has met it, if it may: another variation, of the same shape. What is retired it
+    /// may, everything else by the policy for what nothing proves.
     fn takes(&self, sent: &Sent, answer: &Result<Outcome>) -> Option<(Key, Revision, Bucketed)> {
-        let may = self.unproven == Unproven::TakeNew && self.insert_lost == Why::Unproven;
+        let takes_new = self.unproven == Unproven::TakeNew && self.insert_lost == Why::Unproven;
         match (&sent.change, answer) {
-            (Change::Insert(key, new), Ok(Outcome::Kept(winner))) if may => {
+            (Change::Insert(key, new), Ok(Outcome::Kept(winner))) => {
                 let stands = bucketed(winner.value.as_str()).ok()?;
+                if !takes_new && !self.retired.has(key.as_str(), &stands) {
+                    return None;
+                }
                 let variation_id = sent.variation_id.clone();
                 let new = Bucketed { variation_id, value: new.value.clone() };
                 (stands != new.variation_id).then(|| (key.clone(), winner.revision, new))
@@ -168,7 +174,7 @@ impl Save {
             let error = Error::new(ErrorKind::Corrupt, format!("the stored entry {}", damaged.damage));
             return self.report.set(key.as_str(), Saved::Failed { error });
         }
-        if self.takes_new && stored.epoch().is_some() {
+        if self.takes_new && stored.epoch().is_some() && self.epoch != EpochCheck::Is(stored.epoch()) {
             let winner = stored.get(key.as_str()).map(|stands| stands.value.clone());
             return self.report.set(key.as_str(), Saved::Kept { why: Why::Erased, winner });
         }

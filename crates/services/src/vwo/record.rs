@@ -3,11 +3,12 @@
 use std::fmt;
 
 use stickystore_core::json::ObjectWriter;
-use stickystore_core::{Entry, Epoch, Profile, Result, Subject, Value};
+use stickystore_core::{Entry, Epoch, Profile, Result, Revision, Subject, Value};
 
 use super::content::{Content, Parsed, compact, invalid};
 use super::dialect::{Dialect, Field};
 use super::goals::Goals;
+use crate::settings::Settings;
 
 /// The variation of a user in a campaign, the goals that were reached, and metadata.
 ///
@@ -19,6 +20,8 @@ pub struct Record {
     campaign_key: String,
     pub(super) content: Content,
     read: Option<Proof>,
+    /// That somebody read that there is none: of this user, under this epoch.
+    absent: Option<(Subject, Option<Epoch>)>,
 }
 
 /// What somebody read.
@@ -45,6 +48,7 @@ impl Record {
             campaign_key: campaign_key.into(),
             content: Content::new(variation_name.into()),
             read: None,
+            absent: None,
         }
     }
 
@@ -64,6 +68,7 @@ impl Record {
             campaign_key: parsed.campaign_key.ok_or_else(|| missing(campaign_name))?,
             content: parsed.content,
             read: None,
+            absent: None,
         })
     }
 
@@ -90,6 +95,7 @@ impl Record {
             campaign_key: campaign_key.to_owned(),
             content: parsed.content,
             read: None,
+            absent: None,
         })
     }
 
@@ -111,6 +117,21 @@ impl Record {
         let same = self.user_id == read.user_id && self.campaign_key == read.campaign_key;
         self.read = read.read.clone().filter(|_| same);
         self
+    }
+
+    /// The same record as the answer to a read that had found none.
+    pub(crate) fn after_absence(self, subject: Subject, epoch: Option<Epoch>) -> Self {
+        Self { absent: Some((subject, epoch)), ..self }
+    }
+
+    /// The revision that was read.
+    pub(super) fn revision(&self) -> Option<Revision> {
+        self.read.as_ref().map(|proof| proof.entry.revision)
+    }
+
+    /// Whether it carries the proof of a read.
+    pub(crate) fn is_proved(&self) -> bool {
+        self.read.is_some()
     }
 
     /// The user.
@@ -169,12 +190,23 @@ impl Record {
             campaign_key: campaign_key.to_owned(),
             content,
             read: Some(proof),
+            absent: None,
         })
     }
 
     /// The proof, if it is this user's in this namespace.
     pub(super) fn proof_of(&self, subject: &Subject) -> Option<&Proof> {
         self.read.as_ref().filter(|proof| proof.subject == *subject)
+    }
+
+    /// Whether its variation is retired: then it is not handed out.
+    pub(super) fn is_retired(&self, settings: &Settings) -> bool {
+        settings.retired().has(&self.campaign_key, &self.content.variation_name)
+    }
+
+    /// The epoch under which it was read that this user in this namespace has none.
+    pub(super) fn absent_for(&self, subject: &Subject) -> Option<Option<Epoch>> {
+        self.absent.as_ref().filter(|(of, _)| of == subject).map(|(_, epoch)| *epoch)
     }
 }
 
@@ -198,11 +230,12 @@ pub struct Records {
 }
 
 impl Records {
-    pub(super) fn from_store(subject: &Subject, profile: Profile) -> Self {
+    pub(super) fn from_store(subject: &Subject, profile: Profile, settings: &Settings) -> Self {
         let mut all = Self { records: Vec::new(), damaged: profile.damaged().len(), foreign: 0 };
         let epoch = profile.epoch();
         for (key, entry) in profile {
             match Record::from_entry(subject, key.as_str(), epoch, entry) {
+                Some(record) if record.is_retired(settings) => {}
                 Some(record) => all.records.push(record),
                 None => all.foreign += 1,
             }

@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use stickystore_core::{
     Call, Change, Effect, Entry, Epoch, EpochCheck, Error, ErrorKind, Expiry, Key, Keys, Outcome, Profile,
-    Read, Result, Subject, Value, ValueHash, Write,
+    Read, Result, Revision, Subject, Value, ValueHash, Write,
 };
 
 use super::content::Content;
+use super::ledger::{Ledger, Verdict, verdict};
 use super::merge::{Merged, Others, merge, since};
 use super::record::{Proof, Record};
 use crate::report::{SaveReport, Saved, Why};
-use crate::settings::{Settings, Unproven};
+use crate::settings::{Retired, Settings, Unproven};
 
 /// A set on its way.
-pub(super) struct Set {
+pub(crate) struct Set {
     call: Call,
     subject: Subject,
     key: Key,
@@ -29,9 +30,12 @@ pub(super) struct Set {
     epoch: Option<Epoch>,
     /// What is to be there. Once the entry that was read is not the one that stands: what the caller has changed of it.
     given: Content,
+    /// What the ledger proves to have been read.
+    granted: Option<Revision>,
     /// Why something that stands there and differs stays.
     lost: Why,
     unproven: Unproven,
+    retired: Retired,
     /// Whether the record may be made: nothing was seen there, by the caller or by this set.
     may_insert: bool,
     state: State,
@@ -51,7 +55,7 @@ struct Sent {
 }
 
 /// What a set needs next.
-pub(super) enum Step {
+pub(crate) enum Step {
     /// This read; then [`Set::was_read`].
     Read(Call, Read),
     /// This write; then [`Set::was_written`].
@@ -61,20 +65,22 @@ pub(super) enum Step {
 }
 
 impl Set {
-    pub(super) fn new(record: &Record, settings: &Settings) -> Result<Self> {
+    pub(crate) fn new(record: &Record, settings: &Settings, call: Call) -> Result<Self> {
         let subject = settings.subject(record.user_id())?;
-        let call = settings.call();
         let proof = record.proof_of(&subject);
+        let absent = record.absent_for(&subject).filter(|_| proof.is_none());
         let value = record.content.to_value()?;
         let mut set = Self {
             call,
             key: Key::new(record.campaign_key())?,
             expiry: settings.expiry(call.now)?,
             replace_back_after: settings.replace_back_after(),
-            epoch: proof.and_then(|proof| proof.epoch),
+            epoch: proof.and_then(|proof| proof.epoch).or(absent.flatten()),
             given: record.content.clone(),
-            lost: if proof.is_some() { Why::Raced } else { Why::Unproven },
+            granted: None,
+            lost: if proof.is_some() || absent.is_some() { Why::Raced } else { Why::Unproven },
             unproven: settings.unproven(),
+            retired: settings.retired().clone(),
             may_insert: proof.is_none(),
             state: State::Reading,
             subject: subject.clone(),
@@ -88,8 +94,29 @@ impl Set {
         Ok(set)
     }
 
+    /// A set of a record that, if it carries no proof, may have one in the ledger.
+    pub(super) fn charged(record: &Record, settings: &Settings, ledger: Option<&Ledger>) -> Result<Self> {
+        let mut set = Self::new(record, settings, settings.call())?;
+        if record.is_proved() {
+            return Ok(set);
+        }
+        match verdict(ledger, settings, &set.subject, &set.key) {
+            None => {}
+            Some(Verdict::Insert(epoch)) => set.epoch = epoch,
+            Some(Verdict::Replace(revision, epoch)) => {
+                (set.epoch, set.granted, set.lost) = (epoch, Some(revision), Why::Raced);
+                set.only_onto_what_stands();
+            }
+            Some(Verdict::Ambiguous(age)) => {
+                set.lost = Why::Ambiguous { age };
+                set.only_onto_what_stands();
+            }
+        }
+        Ok(set)
+    }
+
     /// What it needs next.
-    pub(super) fn next(&mut self) -> Result<Step> {
+    pub(crate) fn next(&mut self) -> Result<Step> {
         match &self.state {
             State::Reading => {
                 let keys = Keys::only([self.key.clone()])?;
@@ -105,7 +132,7 @@ impl Set {
     }
 
     /// What stands there.
-    pub(super) fn was_read(&mut self, stored: Result<Profile>) {
+    pub(crate) fn was_read(&mut self, stored: Result<Profile>) {
         let stored = match stored {
             Ok(stored) => stored,
             Err(error) => return self.fail(error.with_effect(Effect::NotApplied)),
@@ -117,6 +144,9 @@ impl Set {
         // A mark that has ended since is no erasure since.
         let erased = stored.epoch().is_some() && stored.epoch() != self.epoch;
         match stored.get(self.key.as_str()) {
+            Some(stands) if self.granted.take() == Some(stands.revision) => {
+                self.plan_granted(stands, stored.epoch());
+            }
             Some(stands) => {
                 self.may_insert = false;
                 self.plan_union(stands, Some(erased));
@@ -126,12 +156,13 @@ impl Set {
                 Ok(value) => self.plan_insert(value),
                 Err(error) => self.fail(error),
             },
+            None if matches!(self.lost, Why::Ambiguous { .. }) => self.keep(self.lost, None),
             None => self.keep(Why::Gone, None),
         }
     }
 
     /// What became of what was sent.
-    pub(super) fn was_written(&mut self, answer: Result<Outcome>) {
+    pub(crate) fn was_written(&mut self, answer: Result<Outcome>) {
         let State::Sending(sent) = std::mem::replace(&mut self.state, State::Reading) else { return };
         match (&sent.change, answer) {
             (Change::Insert(..), Ok(Outcome::Inserted)) | (Change::Replace(..), Ok(Outcome::Replaced)) => {
@@ -171,6 +202,28 @@ impl Set {
         self.plan_merged(&stands, merged);
     }
 
+    /// The ledger says that this is what its caller had read.
+    fn plan_granted(&mut self, stands: &Entry, epoch: Option<Epoch>) {
+        let (user_id, campaign_key) = (self.subject.user.as_str(), self.key.as_str());
+        let Some(content) = Content::stored(&stands.value, user_id, campaign_key) else {
+            return self.keep(Why::Unproven, Some(stands.value.clone()));
+        };
+        self.epoch = epoch;
+        let (subject, entry) = (self.subject.clone(), stands.clone());
+        self.plan_proved(&Proof { subject, epoch, entry, content });
+    }
+
+    /// Nothing is inserted: its caller may carry on what it was handed, and that may have gone since.
+    fn only_onto_what_stands(&mut self) {
+        self.may_insert = false;
+        self.state = State::Reading;
+    }
+
+    /// Whether nothing proves that its caller had read what stands there.
+    fn is_unproved(&self) -> bool {
+        matches!(self.lost, Why::Unproven | Why::Ambiguous { .. })
+    }
+
     /// What stands there, and what it becomes if it may be replaced. If that is a war, it is only added to.
     fn replacing(&mut self, stands: &Entry, content: &Content, given: &Content) -> (Entry, Merged) {
         let merged = merge(content, given, Others::Go);
@@ -198,9 +251,10 @@ impl Set {
             return self.keep(Why::Unproven, Some(stands.value.clone()));
         };
         let merged = merge(&content, &self.given, Others::Stay);
+        let is_retired = content.variation_name != self.given.variation_name
+            && self.retired.has(campaign_key, &content.variation_name);
         let takes_new = merged.kept
-            && self.lost == Why::Unproven
-            && self.unproven == Unproven::TakeNew
+            && (is_retired || self.is_unproved() && self.unproven == Unproven::TakeNew)
             && erased != Some(true);
         match erased {
             Some(false) if takes_new => {
@@ -224,7 +278,7 @@ impl Set {
             Err(error) => return self.fail(error),
         };
         let changes = merged.added || merged.replaced;
-        let saved = if merged.kept && self.lost == Why::Unproven && self.unproven == Unproven::Error {
+        let saved = if merged.kept && self.is_unproved() && self.unproven == Unproven::Error {
             Saved::unproven()
         } else if merged.kept {
             let winner = if changes { value.clone() } else { stands.value.clone() };

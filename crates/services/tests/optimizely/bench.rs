@@ -17,6 +17,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) struct Bench {
     pub(crate) store: Hooked,
     pub(crate) clock: ManualClock,
+    pub(crate) settings: Settings,
     pub(crate) service: UserProfileService<Hooked>,
 }
 
@@ -32,8 +33,9 @@ impl Bench {
             // A busy machine is no failure.
             .with_deadline(Duration::from_secs(60))
             .with_ttl(Ttl::new(HOUR).unwrap());
-        let store = Hooked::default();
-        Self { store: store.clone(), clock, service: UserProfileService::new(store, adjust(settings)) }
+        let (settings, store) = (adjust(settings), Hooked::default());
+        let service = UserProfileService::new(store.clone(), settings.clone());
+        Self { store, clock, settings, service }
     }
 
     pub(crate) fn subject(&self) -> Subject {

@@ -3,10 +3,36 @@
 use std::time::{Duration, Instant};
 
 use stickystore_core::{Call, Clock, Erase, Outcome, Store, StoreExt};
-use stickystore_services::optimizely::UserProfile;
+use stickystore_services::optimizely::{UserProfile, UserProfileService};
 use stickystore_services::{Saved, Settings, Why};
 
 use crate::bench::{Bench, HOUR, kept, pairs, with};
+
+#[test]
+fn t1_a_save_is_charged_to_its_own_lookup() {
+    // r2 looked up when nothing was there; A comes; r1 looks A up and saves; r2 saves B, and never saw A.
+    let bench = Bench::new();
+    let r2 = bench.lookup();
+    bench.save_bare(&[("e1", "A")]);
+    let r1 = bench.lookup();
+    bench.save(&with(r1, "e2", "N"));
+    let report = bench.save(&with(r2, "e1", "B"));
+    assert_eq!(kept(&report, "e1"), (Why::Raced, Some(r#"{"variation_id":"A"}"#.into())));
+    assert_eq!(bench.stored(), pairs(&[("e1", "A"), ("e2", "N")]));
+}
+
+#[test]
+fn t2_a_save_after_a_failed_lookup_is_not_charged_to_one_that_was_answered() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    bench.store.hooks.lock().unwrap().fail_reads = true;
+    assert!(bench.service.lookup_json("ann").is_err());
+    bench.store.hooks.lock().unwrap().fail_reads = false;
+    assert_eq!(bench.lookup().variation("e1"), Some("A"), "r2's");
+    let report = bench.save_bare(&[("e1", "B")]);
+    assert_eq!(kept(&report, "e1").0, Why::Unproven);
+    assert_eq!(bench.stored(), pairs(&[("e1", "A")]));
+}
 
 #[test]
 fn t3_a_lookup_that_the_sdk_never_got_proves_nothing() {
@@ -17,6 +43,29 @@ fn t3_a_lookup_that_the_sdk_never_got_proves_nothing() {
     let report = bench.save_bare(&[("e1", "B")]);
     assert_eq!(kept(&report, "e1"), (Why::Unproven, Some(r#"{"variation_id":"A"}"#.into())));
     assert_eq!(bench.stored(), pairs(&[("e1", "A")]));
+}
+
+#[test]
+fn t4_a_save_is_judged_by_what_it_read_however_late_it_comes() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let (late, failed) = (with(bench.lookup(), "e1", "B"), with(UserProfile::new("ann"), "e1", "B"));
+    bench.clock.advance(HOUR - Duration::from_millis(1));
+    bench.lookup();
+    assert_eq!(kept(&bench.save(&failed), "e1").0, Why::Unproven, "its lookup failed an hour ago");
+    assert!(matches!(bench.save(&late).get("e1"), Some(Saved::Replaced { .. })), "its own still stands");
+}
+
+#[test]
+fn t5_a_receipt_holds_in_another_process() {
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let (p1, failed_at_p1) = (bench.lookup(), UserProfile::new("ann"));
+    let p2 = UserProfileService::new(bench.store.clone(), bench.settings.clone());
+    p2.lookup("ann").unwrap();
+    let save = |profile: UserProfile| p2.save_json(&with(profile, "e1", "B").to_json()).unwrap();
+    assert_eq!(kept(&save(failed_at_p1), "e1").0, Why::Unproven);
+    assert!(matches!(save(p1).get("e1"), Some(Saved::Replaced { .. })));
 }
 
 #[test]
@@ -89,4 +138,16 @@ fn t10_an_insert_that_lands_again_after_its_end_has_no_second_life() {
     let landed = bench.store.inner.write(bench.call(), &first_attempt);
     assert_eq!(landed[0][0].as_ref().unwrap(), &Outcome::Expired);
     assert_eq!(bench.stored(), []);
+}
+
+#[test]
+fn t11_a_receipt_is_never_ambiguous() {
+    // r1 looked A up, which its datafile does not know; r2's lookup fails; r1's save replaces A all the same.
+    let bench = Bench::new();
+    bench.save_bare(&[("e1", "A")]);
+    let r1 = bench.lookup();
+    bench.store.hooks.lock().unwrap().fail_reads = true;
+    assert!(bench.service.lookup("ann").is_err());
+    bench.store.hooks.lock().unwrap().fail_reads = false;
+    assert!(matches!(bench.save(&with(r1, "e1", "B")).get("e1"), Some(Saved::Replaced { .. })));
 }

@@ -6,6 +6,7 @@ mod bench;
 mod dialects;
 mod entries;
 mod guard;
+mod ledger;
 mod malformed;
 mod policies;
 mod races;

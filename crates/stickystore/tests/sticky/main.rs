@@ -3,5 +3,9 @@
 
 mod assign;
 mod bench;
+#[cfg(feature = "coalesce")]
+mod coalescing;
 mod opening;
 mod overriding;
+#[cfg(feature = "write-behind")]
+mod write_behind;

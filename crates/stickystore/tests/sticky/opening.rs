@@ -52,6 +52,13 @@ fn what_a_url_says_of_saves_is_what_the_services_do() {
     assert_eq!(saved("unproven=error"), (true, "failed".to_owned()));
 }
 
+#[cfg(not(feature = "coalesce"))]
+#[test]
+fn calls_that_are_to_leave_together_need_a_feature_and_the_error_names_it() {
+    assert!(says("memory:?namespace=n&coalesce=on").contains("the feature \"coalesce\", which is off"));
+    assert!(stickystore::open("memory:?namespace=n&coalesce=off").is_ok());
+}
+
 #[cfg(feature = "blocking")]
 #[test]
 fn a_strangers_store_opens_through_both_apis_and_gets_the_url_without_our_options() {

@@ -1,11 +1,14 @@
 //! The order in which a change is judged: its own expiry, then what is not ours, then the epoch, then the table.
 
+use futures::FutureExt as _;
+use stickystore_core::AsyncStoreExt as _;
 use stickystore_core::{Change, EpochCheck, Outcome, Revision};
 
 use super::END;
 use crate::act::anew;
-use crate::context::{CaseResult, Context, Skip, entry};
-use crate::scene::{Scene, every_change, full, insert, put, replace};
+use crate::context::{CaseResult, Context, Skip, entry, key};
+use crate::quick::in_time;
+use crate::scene::{KEY, Scene, every_change, full, insert, put, replace};
 
 /// A writer whose check fails: it knows of an erasure that is not there.
 fn refused() -> EpochCheck {
@@ -56,11 +59,19 @@ pub(crate) async fn expired_equal_is_expired(cx: Context) -> CaseResult {
 }
 
 pub(crate) async fn change_with_a_millisecond_left_is_done(cx: Context) -> CaseResult {
-    let scene = Scene::empty(&cx).await.at(END - 1);
-    let (first, second, third) = (cx.until("1", END), cx.until("2", END), cx.until("3", END));
-    scene.comes_to(insert(&first), Outcome::Inserted, Some(&first)).await;
-    scene.comes_to(replace(&first, &second), Outcome::Replaced, Some(&second)).await;
-    scene.comes_to(put(&third), Outcome::Written, Some(&third)).await;
+    in_time(&cx, 1, || {
+        async {
+            let scene = Scene::empty(&cx).await.at(END - 1);
+            // What is left of an earlier look.
+            cx.store().remove(cx.at(END - 1), scene.user(), key(KEY)).await.unwrap();
+            let [first, second, third] = ["1", "2", "3"].map(|value| cx.until(value, END));
+            scene.comes_to(insert(&first), Outcome::Inserted, Some(&first)).await;
+            scene.comes_to(replace(&first, &second), Outcome::Replaced, Some(&second)).await;
+            scene.comes_to(put(&third), Outcome::Written, Some(&third)).await;
+        }
+        .boxed()
+    })
+    .await;
     Ok(())
 }
 
@@ -105,8 +116,14 @@ pub(crate) async fn change_is_judged_by_its_own_now(cx: Context) -> CaseResult {
     let stands = full(&cx, "stands");
     let new = cx.until("new", END);
     Scene::with(&cx, &stands).await.at(END).leaves_all(put(&new), Outcome::Expired).await;
-    let again = anew(&new, new.expiry);
-    let scene = Scene::with(&cx, &stands).await.at(END - 1);
-    scene.comes_to(put(&again), Outcome::Written, Some(&again)).await;
+    in_time(&cx, 1, || {
+        async {
+            let again = anew(&new, new.expiry);
+            let scene = Scene::with(&cx, &stands).await.at(END - 1);
+            scene.comes_to(put(&again), Outcome::Written, Some(&again)).await;
+        }
+        .boxed()
+    })
+    .await;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use stickystore_core::Value;
 
-/// What [`assign`](crate::Sticky::assign) and [`put`](crate::Sticky::put) take for a value.
+/// What `assign` and `put` take for a value.
 pub trait IntoValue {
     /// The value to keep. Text becomes a JSON string: for JSON text there is [`Value::new`].
     fn into_value(self) -> Value;

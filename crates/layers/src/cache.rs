@@ -1,0 +1,238 @@
+//! Keeps what was read in this process for a while: most lookups then cost no round trip.
+//!
+//! | what | how |
+//! |---|---|
+//! | bound | by bytes ([`Config::with_bytes`]); who was not read for longest is forgotten |
+//! | age | an answer is at most so old ([`Config::with_age`]), by the calls' own `now`; that a user has nothing, a shorter while |
+//! | expiry | by the call's own `now`, to the millisecond |
+//! | erased users | are not kept while a read gives their epoch: it does not say when the mark ends |
+//! | one user read by many at once | is one read of the store; whoever of them is dropped, the others get the answer |
+//! | a write through this handle | is seen by every read that begins after it; what its answers tell is kept |
+//! | a write of another handle or process | is seen when the age has passed, [`StoreInfo::reads_behind`] says so; until then a save that was decided by the older answer fails its compare at the store, and the report says so |
+//! | a failed read | is an error, which is never kept; or the older answer, if [`Config::with_stale`] allows |
+//!
+//! Revisions, histories, unknown and damaged members are kept as they were read. A read of some keys reads all of the user.
+//! Scans, `ping` and `diagnose` ask the store. [`Cached::preload`] reads users before anybody asks for them.
+//!
+//! Reads that wait for each other need tokio's timer.
+//!
+//! # Metrics (feature `metrics`)
+//!
+//! | name | kind | labels | counts |
+//! |---|---|---|---|
+//! | `stickystore_cache_reads_total` | counter | `store`, `answer` | users that were read: `hit` (held), `miss` (asked of the store, alone or with others), and of these `stale` (the store failed, an older answer was given) |
+#![deny(clippy::missing_trait_methods)]
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use stickystore_core::{
+    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, ErrorKind, Finding, Keys, Namespace,
+    Outcome, Page, Profile, Read, Result, StoreInfo, Subject, UnixMillis, Write, async_trait,
+};
+
+mod after;
+mod config;
+mod flight;
+mod held;
+mod memory;
+#[cfg(feature = "metrics")]
+mod numbers;
+#[cfg(not(feature = "metrics"))]
+#[path = "cache/no_numbers.rs"]
+mod numbers;
+mod preload;
+mod read;
+mod room;
+mod write;
+
+pub use config::Config;
+use held::Held;
+use memory::Memory;
+pub use preload::{Preloaded, Whom};
+use write::Writing;
+
+/// An async store with a cache around it. Clones share the cache.
+///
+/// ```
+/// use stickystore_core::{AsyncStore, Immediate, memory::MemoryStore};
+/// use stickystore_layers::cache::{Cached, Config};
+///
+/// let store = Cached::new(Immediate::new(MemoryStore::new()), &Config::new());
+/// assert_eq!(store.info().reads_behind, Some(Config::AGE));
+/// ```
+pub struct Cached<S>(Arc<Inner<S>>);
+
+#[expect(clippy::missing_trait_methods, reason = "what the lint is for are the methods of stores")]
+impl<S> Clone for Cached<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Inner<S> {
+    store: S,
+    info: StoreInfo,
+    config: Config,
+    memory: Memory,
+    is_closed: AtomicBool,
+}
+
+impl<S: AsyncStore> Cached<S> {
+    /// Keeps what is read from this store.
+    pub fn new(store: S, config: &Config) -> Self {
+        let behind = config.oldest().max(store.info().reads_behind.unwrap_or_default());
+        let info = store.info().clone().reads_behind(behind);
+        let (config, memory) = (config.clone(), Memory::new(config));
+        Self(Arc::new(Inner { store, info, config, memory, is_closed: AtomicBool::new(false) }))
+    }
+
+    /// The store.
+    pub fn get_ref(&self) -> &S {
+        &self.0.store
+    }
+
+    /// What is held of this user: what a read at this time would answer without asking the store. None if it would have to.
+    ///
+    /// It never waits, so that it can be called where nothing may.
+    pub fn held(&self, now: UnixMillis, subject: &Subject) -> Option<Profile> {
+        self.0.hit(now, subject)
+    }
+
+    /// Forgets this user, so that the next read asks the store.
+    pub fn forget(&self, subject: &Subject) {
+        self.0.memory.forget(subject);
+    }
+
+    /// How many users are held.
+    pub fn users_held(&self) -> usize {
+        self.0.memory.len()
+    }
+}
+
+impl<S: AsyncStore> Inner<S> {
+    fn hit(&self, now: UnixMillis, subject: &Subject) -> Option<Profile> {
+        let held = self.memory.get(subject)?;
+        if !self.is_fresh(&held, now) || self.is_closed.load(Ordering::Acquire) {
+            return None;
+        }
+        self.memory.hold_whole(subject, &held);
+        numbers::hit(self.info.scheme);
+        Some(held.into_profile(now))
+    }
+
+    fn is_fresh(&self, held: &Held, now: UnixMillis) -> bool {
+        let absent = self.config.absent_age.min(self.config.age);
+        let age = if held.is_absent() { absent } else { self.config.age };
+        is_within(held, now, age)
+    }
+
+    /// Whether the store has to answer, as a call is closed or too late.
+    fn is_refused(&self, call: Call) -> bool {
+        self.is_closed.load(Ordering::Acquire) || call.remaining().is_zero()
+    }
+
+    /// This answer, or an older one where it says that the store failed and the configuration allows it.
+    fn or_stale(&self, call: Call, read: &Read, answer: Result<Profile>) -> Result<Profile> {
+        let (Err(error), Some(stale)) = (&answer, self.config.stale) else {
+            return answer;
+        };
+        if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
+            return answer;
+        }
+        let held = self.memory.get(&read.subject).filter(|held| is_within(held, call.now, stale));
+        held.map_or(answer, |held| {
+            numbers::stale(self.info.scheme);
+            Ok(keyed(held.profile(call.now), &read.keys, call.now))
+        })
+    }
+}
+
+/// Whether what is held is of this time or at most so much older. What was read at a later time lacks what has expired since.
+fn is_within(held: &Held, now: UnixMillis, age: std::time::Duration) -> bool {
+    held.at <= now && now.since(held.at) < age
+}
+
+fn keyed(profile: Profile, keys: &Keys, now: UnixMillis) -> Profile {
+    match keys {
+        Keys::All => profile,
+        keys => read::narrowed(profile, keys, now),
+    }
+}
+
+#[async_trait]
+impl<S: AsyncStore> AsyncStore for Cached<S> {
+    fn info(&self) -> &StoreInfo {
+        &self.0.info
+    }
+
+    async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
+        let hit = |read: &Read| {
+            let profile = self.0.hit(call.now, &read.subject)?;
+            Some(Ok(keyed(profile, &read.keys, call.now)))
+        };
+        if self.0.is_refused(call) {
+            return self.0.store.read(call, reads).await;
+        }
+        // The way of nearly all calls.
+        if let [read] = reads
+            && let Some(answer) = hit(read)
+        {
+            return vec![answer];
+        }
+        let answers = reads.iter().map(hit).collect();
+        Box::pin(read::Pending::new(&self.0, call, reads, answers).answers()).await
+    }
+
+    async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
+        let writing = Writing::begin(&self.0, writes.iter().map(Write::subject));
+        let answers = self.0.store.write(call, writes).await;
+        writing.written(call.now, writes, &answers);
+        answers
+    }
+
+    async fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
+        // What stands after an erase is a mark, and a user with a mark is not held.
+        let _writing = Writing::begin(&self.0, erases.iter().map(|erase| &erase.subject));
+        self.0.store.erase(call, erases).await
+    }
+
+    async fn ping(&self, call: Call) -> Result<()> {
+        self.0.store.ping(call).await
+    }
+
+    async fn close(&self, call: Call) -> Result<()> {
+        self.0.is_closed.store(true, Ordering::Release);
+        self.0.memory.clear();
+        self.0.store.close(call).await
+    }
+
+    async fn diagnose(&self, call: Call) -> Vec<Finding> {
+        self.0.store.diagnose(call).await
+    }
+
+    fn scan(&self) -> Option<&dyn AsyncScan> {
+        self.0.store.scan().map(|_| self as &dyn AsyncScan)
+    }
+}
+
+#[async_trait]
+impl<S: AsyncStore> AsyncScan for Cached<S> {
+    async fn scan_page(
+        &self,
+        call: Call,
+        namespace: &Namespace,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page> {
+        self.0.store.scan_users(call, namespace, cursor, limit).await
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Cached<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { store, config, .. } = &*self.0;
+        f.debug_struct("Cached").field("store", store).field("config", config).finish_non_exhaustive()
+    }
+}
