@@ -1,7 +1,7 @@
 //! Callers that do what SDKs do: they read, decide by their datafile, and write what they decided, each in its SDK's way.
 //! What a caller holds is what it was handed, and the log says it before the call is made.
 //!
-//! A further kind (a session, a service with a ledger) is one more method of [`Caller`] and its share in [`Caller::act`].
+//! A further kind is one more method of [`Caller`] and its share in [`Caller::act`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use stickystore::AsyncSticky;
-use stickystore_core::Result;
+use stickystore_core::{AsyncStore, Result};
+use stickystore_services::vwo::AsyncUserStorageService;
 
 use super::datafile::{Datafile, Decision, KEYS};
 use super::dice::Dice;
@@ -17,8 +18,10 @@ use super::history::Moment;
 use super::log::{Answer, Ask, Log, Sent, Side, Told};
 use super::profiles::{Profiles, Reported, effect};
 
+mod campaigns;
 mod optimizely;
 mod others;
+mod session;
 
 /// After how many acts of a process other users come.
 const GENERATION: u64 = 150;
@@ -66,6 +69,8 @@ pub(crate) struct Stores {
     pub(crate) profiles: Arc<dyn Profiles>,
     /// The same where they only track.
     pub(crate) tracking: Arc<dyn Profiles>,
+    /// VWO's service with a ledger, for callers who do what it takes for granted.
+    pub(crate) ledgered: AsyncUserStorageService<Arc<dyn AsyncStore>>,
     /// How long its entries live, in milliseconds.
     pub(crate) ttl: Option<u64>,
 }
@@ -103,11 +108,13 @@ impl Caller {
         let erasures = self.place.erasures;
         match self.dice.below(1_000) {
             share if share < erasures => self.erase(&user).await,
-            0..350 => self.decide_whole(&user).await,
-            350..480 => self.decide_by_attribute(&user).await,
-            480..680 => self.decide_campaign(&user).await,
-            680..820 => self.assign(&user).await,
-            820..880 => self.track(&user).await,
+            0..260 => self.decide_whole(&user).await,
+            260..370 => self.decide_by_attribute(&user).await,
+            370..500 => self.decide_campaign(&user).await,
+            500..600 => self.decide_by_ledger(&user).await,
+            600..760 => self.decide_in_session(&user).await,
+            760..840 => self.assign(&user).await,
+            840..890 => self.track(&user).await,
             _ => self.look(&user).await,
         }
     }
@@ -207,7 +214,7 @@ impl Caller {
 
 /// All keys of all SDKs.
 pub(crate) fn all_keys() -> Vec<String> {
-    ["e", "c", "a"].iter().flat_map(|prefix| keys(prefix)).collect()
+    ["e", "c", "l", "a"].iter().flat_map(|prefix| keys(prefix)).collect()
 }
 
 /// The keys of one SDK.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use stickystore::AsyncSticky;
 use stickystore_core::{AsyncStore, Namespace, Ttl};
 use stickystore_services::Settings;
+use stickystore_services::vwo::{AsyncUserStorageService, Ledger};
 
 use super::callers::{Caller, MORTAL, Place, Stores, users};
 use super::clock::Apart;
@@ -128,12 +129,15 @@ fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) 
     let plant = order.plant.as_deref().map(|name| Plant::named(name).unwrap());
     let store: Arc<dyn AsyncStore> = Arc::clone(store) as _;
     let store = plant.map_or(Arc::clone(&store), |plant| plant.in_store(store));
+    let ledger = Ledger::new(Ledger::WINDOW).unwrap();
     let stores = |settings: Settings, ttl: Option<Duration>| {
+        let ledgered = AsyncUserStorageService::new(Arc::clone(&store), settings.clone());
         let planted = plant.and_then(|plant| plant.in_profiles(&store, &settings));
         let sticky = AsyncSticky::new(Arc::clone(&store), settings);
         Stores {
             profiles: planted.unwrap_or_else(|| Arc::new(sticky.optimizely())),
             tracking: Arc::new(sticky.optimizely().tracking_only()),
+            ledgered: ledgered.with_ledger(ledger.clone()),
             ttl: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap()),
             sticky,
         }

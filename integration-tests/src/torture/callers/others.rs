@@ -1,56 +1,17 @@
-//! VWO's way, a campaign at a time; `assign`, which needs no SDK; who only looks; and who erases.
+//! `assign`, which needs no SDK; who only looks; and who erases.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use stickystore::How;
 use stickystore_core::{Profile, Result, Value};
-use stickystore_services::vwo::Record;
 
 use super::super::history::NEVER;
 use super::super::log::{Answer, Ask, Told};
-use super::super::profiles::{effect, reported, token};
+use super::super::profiles::{effect, token};
 use super::{Caller, all_keys};
 
 impl Caller {
-    /// Gets a campaign's record, decides, and sets it: as an SDK's JSON, which proves nothing, or as the record that it got.
-    pub(super) async fn decide_campaign(&mut self, user: &str) {
-        let number = self.dice.below(super::KEYS);
-        let key = format!("c{number}");
-        let sticky = self.stores(user).sticky;
-        let id = self.place.log.call(self.side, user, Ask::Read { keys: vec![key.clone()] });
-        let (vwo, owned, campaign) = (sticky.vwo(), user.to_owned(), key.clone());
-        let got = self.wait(async move { vwo.get(&owned, &campaign).await }).await.and_then(Result::ok);
-        let held = got.as_ref().and_then(Option::as_ref).and_then(written);
-        let shown = held.iter().map(|(_, token)| (key.clone(), token.clone())).collect();
-        let answer = if got.is_some() { Answer::Shown(shown) } else { Answer::Nothing };
-        let at = self.place.log.answer(id, answer);
-        let knew = got.is_some().then_some(at);
-        self.think().await;
-        let holds = held.as_ref().map(|(variation, token)| (variation.as_str(), token.as_str()));
-        let decided = self.decide([(number, key.clone(), holds)]);
-        let Some((variation, sent)) = decided.get(&key) else { return };
-        let meta = json!({ "t": sent.token }).to_string();
-        let record = match got.flatten() {
-            Some(mut record) if self.dice.happens(600) => {
-                record.set_variation_name(*variation);
-                record.set_meta_data(Value::new(meta).unwrap());
-                record
-            }
-            _ => {
-                let text = format!(
-                    r#"{{"userId":"{user}","campaignKey":"{key}","variationName":"{variation}","metaData":{meta}}}"#
-                );
-                Record::parse(&text).unwrap()
-            }
-        };
-        let id = self.sends(user, &decided, knew);
-        let (vwo, changed) = (sticky.vwo(), [key]);
-        let set = async move { Ok(reported(&vwo.set(&record).await?, &changed)) };
-        let report = self.wait(set).await;
-        self.sent(id, &decided, report);
-    }
-
     /// Assigns, whatever was.
     pub(super) async fn assign(&mut self, user: &str) {
         let number = self.dice.below(super::KEYS);
@@ -118,10 +79,4 @@ fn shown(profile: &Profile) -> Answer {
         Some((key.as_str().to_owned(), token))
     });
     Answer::Shown(tokens.collect())
-}
-
-/// What a record says: the variation, and the token of its write.
-fn written(record: &Record) -> Option<(String, String)> {
-    let meta: Json = serde_json::from_str(record.meta_data()?.as_str()).ok()?;
-    Some((record.variation_name().to_owned(), meta.get("t")?.as_str()?.to_owned()))
 }

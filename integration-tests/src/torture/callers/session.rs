@@ -1,0 +1,92 @@
+//! A session: the user is read once, both SDKs decide on what it shows, and one commit writes it; what failed may be committed
+//! again.
+
+use serde_json::{Value as Json, json};
+use stickystore_core::Result;
+use stickystore_services::SaveReport;
+
+use super::super::log::{Answer, Ask, Told};
+use super::super::profiles::{BucketMap, Reported, bucketed, reported, tokens};
+use super::campaigns::{changed, made, written};
+use super::{Caller, keys};
+
+impl Caller {
+    /// Begins a session, decides some experiments and a campaign, and commits.
+    pub(super) async fn decide_in_session(&mut self, user: &str) {
+        let number = self.dice.below(super::KEYS);
+        let campaign = format!("c{number}");
+        let asked = keys("e").into_iter().chain([campaign.clone()]).collect();
+        let id = self.place.log.call(self.side, user, Ask::Read { keys: asked });
+        let (sticky, owned) = (self.stores(user).sticky, user.to_owned());
+        let Some(Ok(session)) = self.wait(async move { sticky.begin(&owned).await }).await else {
+            self.place.log.answer(id, Answer::Nothing);
+            return;
+        };
+        let view = session.view().clone();
+        let profile = view.lookup_json(user).ok();
+        let map = profile.as_ref().and_then(|profile| serde_json::from_str::<Json>(profile).ok());
+        let map =
+            map.as_ref().and_then(|profile| profile.get("experiment_bucket_map")).and_then(Json::as_object);
+        let mut map: BucketMap = map.cloned().unwrap_or_default();
+        let got = view.get(user, &campaign).ok().flatten();
+        let holds = got.as_ref().and_then(written);
+        let mut shown = tokens(&map);
+        shown.extend(holds.iter().map(|(_, token)| (campaign.clone(), token.clone())));
+        let answer = if profile.is_some() { Answer::Shown(shown) } else { Answer::Nothing };
+        let at = self.place.log.answer(id, answer);
+        self.think().await;
+        let text = |entry: Option<&Json>| entry.and_then(Json::as_str).map(str::to_owned);
+        let mut asked: Vec<_> = self
+            .some_keys("e")
+            .into_iter()
+            .map(|(number, key)| {
+                let entry = map.get(&key);
+                let held = text(entry.and_then(|entry| entry.get("variation_id")))
+                    .zip(text(entry.and_then(|entry| entry.get("t"))));
+                (number, key, held)
+            })
+            .collect();
+        asked.push((number, campaign.clone(), holds));
+        let decided = self.decide(asked.iter().map(|(number, key, held)| {
+            let held = held.as_ref().map(|(variation, token)| (variation.as_str(), token.as_str()));
+            (*number, key.clone(), held)
+        }));
+        if decided.is_empty() {
+            session.discard();
+            return;
+        }
+        let mut got = got;
+        for (key, (variation, sent)) in &decided {
+            if *key == campaign {
+                let record = match got.take() {
+                    Some(record) if self.dice.happens(500) => changed(record, variation, &sent.token),
+                    _ => made(user, key, variation, &sent.token),
+                };
+                view.set(&record).unwrap();
+            } else {
+                map.insert(key.clone(), bucketed(variation, &sent.token));
+            }
+        }
+        let saved = json!({ "user_id": user, "experiment_bucket_map": map });
+        view.save_json(&saved.to_string()).unwrap();
+        let id = self.sends(user, &decided, profile.is_some().then_some(at));
+        let (owned, changed) = (user.to_owned(), decided.keys().cloned().collect::<Vec<_>>());
+        let commits_again = self.dice.happens(500);
+        let commit = async move {
+            let report = session.commit().await;
+            let mut told = reported(report.user(&owned).unwrap_or(&SaveReport::default()), &changed);
+            if commits_again && told.values().any(|(told, _)| matches!(told, Told::Failed | Told::Unknown)) {
+                let again = session.commit().await;
+                if let Some(report) = again.user(&owned) {
+                    let named: Vec<_> = report.iter().map(|(key, _)| key.to_owned()).collect();
+                    told.extend(
+                        reported(report, &named).into_iter().filter(|(key, _)| changed.contains(key)),
+                    );
+                }
+            }
+            Ok(told)
+        };
+        let report: Option<Result<Reported>> = self.wait(commit).await;
+        self.sent(id, &decided, report);
+    }
+}
