@@ -1,6 +1,11 @@
 //! The order of what is asked for one user.
 
-use crate::bench::{coalesced, erase, put, stands};
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use stickystore_core::{AsyncStore as _, Change, EpochCheck, Write};
+
+use crate::bench::{call, coalesced, entry, erase, key, put, stands, subject};
 
 #[tokio::test(start_paused = true)]
 async fn writes_of_one_user_leave_one_after_the_other_in_their_order() {
@@ -75,6 +80,19 @@ async fn erases_leave_with_erases_and_are_told_whether_something_stood() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_does_not_fit_a_batch_is_not_overtaken_by_its_own_user() {
+    let (store, scripted) = coalesced(1);
+    let _first = put(&store, "ann", "a");
+    scripted.seen().await;
+    let (_bob, _erased, _after) = (put(&store, "bob", "b"), erase(&store, "cid"), put(&store, "cid", "c"));
+    scripted.seen().await;
+    for place in 0..3 {
+        scripted.answer(place).await;
+    }
+    assert_eq!(scripted.seen().await, ["write ann", "write bob", "erase cid", "write cid"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn patience_does_not_break_the_order_of_a_user() {
     let (store, scripted) = coalesced(1);
     let _anns = ["a", "b"].map(|value| put(&store, "ann", value));
@@ -85,4 +103,24 @@ async fn patience_does_not_break_the_order_of_a_user() {
     assert_eq!(scripted.seen().await, ["write ann", "write bob"]);
     scripted.answer(1).await;
     bob.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn patience_does_not_overtake_an_earlier_write_of_the_user_whose_caller_is_never_polled_again() {
+    let (store, scripted) = coalesced(1);
+    let _slow = put(&store, "slow", "s");
+    scripted.seen().await;
+    let change = Change::Put(key(), entry("1"));
+    let writes = [Write::new(subject("ann"), EpochCheck::Ignore, vec![change]).unwrap()];
+    let mut earlier = pin!(store.write(call(), &writes));
+    assert!(earlier.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let later = put(&store, "ann", "2");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(scripted.seen().await, ["write slow"]);
+    scripted.answer(0).await;
+    scripted.answer(1).await;
+    assert_eq!(stands(&scripted, "ann"), Some("\"1\"".into()));
+    scripted.answer(2).await;
+    later.await.unwrap().unwrap();
+    assert_eq!(stands(&scripted, "ann"), Some("\"2\"".into()));
 }
