@@ -1,6 +1,10 @@
 //! What the cache costs: bytes for each user, and time for each hit, beside the bare map that it is built on.
 //!
 //! `cargo run --release -p stickystore-layers --features cache --example cache_figures`
+//!
+//! A hit among few users is the map's and a reference count or two; through the trait it is the clock for the deadline, the
+//! boxed future and the list of answers besides. Among a million users it is memory: by `perf` two thirds of the time go into
+//! finding the user in the map and touching what is held of it, and each of them is a line that no cache has.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a program that measures")]
 
 use std::hint::black_box;
