@@ -77,13 +77,17 @@ impl Caller {
             let mut told = reported(report.user(&owned).unwrap_or(&SaveReport::default()), &changed);
             if commits_again && told.values().any(|(told, _)| matches!(told, Told::Failed | Told::Unknown)) {
                 let again = session.commit().await;
-                if let Some(report) = again.user(&owned) {
-                    let named: Vec<_> = report.iter().map(|(key, _)| key.to_owned()).collect();
-                    told.extend(
-                        reported(report, &named).into_iter().filter(|(key, _)| changed.contains(key)),
-                    );
+                for (key, saved) in reported(again.user(&owned).unwrap_or(&SaveReport::default()), &changed) {
+                    let is_told = again.user(&owned).is_some_and(|report| report.get(&key).is_some());
+                    // The second attempt was not applied; of the first one nobody knows.
+                    let is_open = told[&key].0 == Told::Unknown && saved.0 == Told::Failed;
+                    if is_told && !is_open {
+                        told.insert(key, saved);
+                    }
                 }
             }
+            // A winner may be the one that the session had read, and not stand any more.
+            told.values_mut().for_each(|(_, winner)| *winner = None);
             Ok(told)
         };
         let report: Option<Result<Reported>> = self.wait(commit).await;
