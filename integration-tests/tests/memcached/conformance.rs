@@ -7,6 +7,7 @@ use stickystore_conformance::{Api, Harness, Opened, Plant, conformance_tests, ru
 use stickystore_core::{Blocking, Key, Result, Subject, async_trait};
 use stickystore_integration_tests::server::Missing;
 use stickystore_integration_tests::server::memcached::{Behind, Shared};
+use stickystore_layers::coalesce::{Bounds, Coalesced};
 use stickystore_memcached::{Config, MemcachedStore};
 
 /// The least that a server that counts in seconds can keep: the cases about sweeping wait for it.
@@ -92,5 +93,22 @@ fn the_binary_protocol_passes_the_suite() {
     assert!(report.is_good(), "{report}");
 }
 
+/// One in flight, so that whatever is asked at the same time has to go together.
+fn coalesced() -> Harness {
+    let server = match Shared::get() {
+        Ok(server) => server,
+        Err(Missing(why)) => return Harness::missing("memcached, coalesced", Api::Async, why),
+    };
+    let open = move || {
+        let server = Arc::clone(&server);
+        async move {
+            let store = Coalesced::with(open(&server)?, Bounds::default().with_in_flight(1));
+            Ok(Opened::asynchronous(store).with_plant(BehindItsBack(server)))
+        }
+    };
+    Harness::asynchronous("memcached, coalesced", open).with_grace(GRACE)
+}
+
 conformance_tests!(memcached_async, asynchronous);
+conformance_tests!(memcached_coalesced, coalesced);
 conformance_tests!(memcached_blocking, blocking);

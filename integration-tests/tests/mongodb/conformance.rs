@@ -8,6 +8,7 @@ use stickystore_conformance::{Api, Harness, Opened, Plant, conformance_tests};
 use stickystore_core::{Blocking, Key, Result, Subject, async_trait};
 use stickystore_integration_tests::server::Missing;
 use stickystore_integration_tests::server::mongodb::Shared;
+use stickystore_layers::coalesce::{Bounds, Coalesced};
 use stickystore_mongodb::{Config, MongodbStore};
 
 use crate::bench::{behind, call};
@@ -15,6 +16,9 @@ use crate::bench::{behind, call};
 /// Small, because the cases about sweeping wait for it; and three of it are more than the second after which the server
 /// looks again for what to sweep.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// More than ten thousand users take on a busy machine: the layer is what is tried here.
+const UNHURRIED: Duration = Duration::from_secs(60);
 
 struct Behind(Arc<Shared>);
 
@@ -77,5 +81,22 @@ fn blocking() -> Harness {
     Harness::blocking("mongodb", open).with_grace(GRACE)
 }
 
+/// One in flight, so that whatever is asked at the same time has to go together.
+fn coalesced() -> Harness {
+    let server = match shared() {
+        Ok(server) => server,
+        Err(Missing(why)) => return Harness::missing("mongodb, coalesced", Api::Async, why),
+    };
+    let open = move || {
+        let server = Arc::clone(&server);
+        async move {
+            let store = Coalesced::with(open(&server)?, Bounds::default().with_in_flight(1));
+            Ok(Opened::asynchronous(store).with_plant(Behind(server)))
+        }
+    };
+    Harness::asynchronous("mongodb, coalesced", open).with_grace(GRACE).with_deadline(UNHURRIED)
+}
+
 conformance_tests!(mongodb_async, asynchronous);
+conformance_tests!(mongodb_coalesced, coalesced);
 conformance_tests!(mongodb_blocking, blocking);
