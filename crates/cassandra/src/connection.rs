@@ -231,7 +231,7 @@ async fn find_table(session: &Session, config: &Config) -> Result<Found> {
     let names = (&config.keyspace, &config.table);
     let ask = async |text: &str| {
         let answer =
-            session.query_unpaged(text, names).await.map_err(|error| Error::from(error::request(error)))?;
+            session.query_unpaged(text, names).await.map_err(|error| error::request(error).told())?;
         answer.into_rows_result().map_err(|_| error::odd_answer())
     };
     let columns = ask(

@@ -9,7 +9,7 @@ use stickystore_core::{Call, ErrorKind, Finding, Namespace, Result, Severity, Su
 
 use crate::config::{Config, Serial};
 use crate::connection::Request;
-use crate::error;
+use crate::error::{self, Failure};
 use crate::layout;
 use crate::schema;
 use crate::statement::{Bound, Ready, Statement};
@@ -141,8 +141,12 @@ impl Asker<'_> {
     where
         R: for<'frame, 'metadata> scylla::deserialize::row::DeserializeRow<'frame, 'metadata>,
     {
-        let (answer, _) =
-            self.store.sessions().run(&Request::Ask { text, values }, self.call.deadline).await?;
+        let (answer, _) = self
+            .store
+            .sessions()
+            .run(&Request::Ask { text, values }, self.call.deadline)
+            .await
+            .map_err(Failure::told)?;
         let answer = answer.into_rows_result().map_err(|_| error::odd_answer())?;
         let rows = answer.rows::<R>().map_err(|_| error::odd_answer())?;
         rows.collect::<std::result::Result<_, _>>().map_err(|_| error::odd_answer())
@@ -168,8 +172,7 @@ impl Asker<'_> {
         for (right, ready) in [("SELECT", read), ("MODIFY", write)] {
             let ready = [ready];
             let answer = self.store.sessions().run(&Request::Attempt(&ready), self.call.deadline).await;
-            if answer.is_err_and(|failure| stickystore_core::Error::from(failure).kind() == ErrorKind::Denied)
-            {
+            if answer.is_err_and(|failure| failure.told().kind() == ErrorKind::Denied) {
                 refused.push(right);
             }
         }

@@ -33,7 +33,7 @@ pub(crate) async fn erase(sessions: &Sessions, call: Call, erase: &Erase, grace:
                 continue;
             }
             Err(failure) => {
-                return Err(sure(&doubt, Error::from(failure).with_effect(Effect::NotApplied)));
+                return Err(sure(&doubt, failure.told().with_effect(Effect::NotApplied)));
             }
         };
         let own = stance.mark().is_some_and(|mark| mark.epoch == erase.epoch);
@@ -51,7 +51,7 @@ pub(crate) async fn erase(sessions: &Sessions, call: Call, erase: &Erase, grace:
             Ok(true) => return Ok(decision.stood),
             Ok(false) => {}
             Err(Failure::Undecided(_)) => doubt = Some((stance, decision.stood)),
-            Err(failure) => return Err(failure.into()),
+            Err(failure) => return Err(failure.told()),
         }
         wait.some(call.deadline).await.map_err(|error| sure(&doubt, error))?;
     }

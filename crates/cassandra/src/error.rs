@@ -34,10 +34,11 @@ pub(crate) enum Failure {
     Nowhere(Error),
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Final(error) | Failure::Undecided(error) | Failure::Nowhere(error) => error,
+impl Failure {
+    /// What a caller is told. (No `From`: it would be seen by everybody's `?`, and leave types open that are clear without it.)
+    pub(crate) fn told(self) -> Error {
+        match self {
+            Self::Final(error) | Self::Undecided(error) | Self::Nowhere(error) => error,
         }
     }
 }
@@ -159,14 +160,14 @@ pub(crate) fn making(error: ExecutionError) -> Error {
         let kind = if *kind == DbError::Unauthorized { ErrorKind::Denied } else { ErrorKind::Config };
         return Error::new(kind, format!("the cluster refuses this schema: {says}"));
     }
-    request(error).into()
+    request(error).told()
 }
 
 /// A statement could not be prepared: nothing was written.
 pub(crate) fn preparing(error: PrepareError) -> Error {
     let error = match error {
         PrepareError::ConnectionPoolError(error) => pool(&error),
-        PrepareError::AllAttemptsFailed { first_attempt } => attempt(first_attempt).into(),
+        PrepareError::AllAttemptsFailed { first_attempt } => attempt(first_attempt).told(),
         _ => Error::new(ErrorKind::Unexpected, "the nodes disagree about a statement"),
     };
     error.with_effect(Effect::NotApplied)

@@ -85,7 +85,9 @@ pub(crate) async fn profile(sessions: &Sessions, call: Call, read: &Read) -> Res
         }
         _ => Wanted::All,
     };
-    let found = find(sessions, &read.subject, wanted, Level::Plain, call.now, call.deadline).await?;
+    let found = find(sessions, &read.subject, wanted, Level::Plain, call.now, call.deadline)
+        .await
+        .map_err(Failure::told)?;
     found.profile(call.now)
 }
 

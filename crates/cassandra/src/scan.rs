@@ -9,8 +9,8 @@ use stickystore_core::{
 };
 
 use crate::connection::{Level, Request};
-use crate::error::at;
-use crate::read::{self, odd};
+use crate::error::{Failure, at, odd_answer};
+use crate::read;
 use crate::statement::{Bound, Ready, Statement};
 use crate::store::{CassandraStore, some_at_once};
 
@@ -118,10 +118,10 @@ impl CassandraStore {
         let (mut found, mut state) = (Vec::new(), PagingState::start());
         loop {
             let request = Request::page(&ready, Level::Plain, &state);
-            let (answer, next) = self.sessions().run(&request, call.deadline).await?;
-            let answer = answer.into_rows_result().map_err(odd)?;
-            for row in answer.rows::<UserRow<'_>>().map_err(odd)? {
-                let row = row.map_err(odd)?;
+            let (answer, next) = self.sessions().run(&request, call.deadline).await.map_err(Failure::told)?;
+            let answer = answer.into_rows_result().map_err(|_| odd_answer())?;
+            for row in answer.rows::<UserRow<'_>>().map_err(|_| odd_answer())? {
+                let row = row.map_err(|_| odd_answer())?;
                 let ours = row.namespace == namespace.as_str();
                 // What nobody could have written is nobody's.
                 found.push((row.place, UserId::new(row.user).ok().filter(|_| ours)));

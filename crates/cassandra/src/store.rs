@@ -18,7 +18,7 @@ use tokio::time::timeout_at;
 
 use crate::config::{Config, Serial};
 use crate::connection::{Connector, Request, Sessions};
-use crate::error::{self, SCHEME, at};
+use crate::error::{self, Failure, SCHEME, at};
 use crate::schema::{self, Replication};
 use crate::{diagnose, erase, read, write};
 
@@ -245,7 +245,7 @@ impl AsyncStore for CassandraStore {
         let ping = async {
             self.admit(call)?;
             let ask = Request::Ask { text: "SELECT key FROM system.local", values: &[] };
-            self.0.sessions.run(&ask, call.deadline).await?;
+            self.0.sessions.run(&ask, call.deadline).await.map_err(Failure::told)?;
             Ok(())
         };
         ping.await.map_err(at(Operation::Ping))

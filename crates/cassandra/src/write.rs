@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use stickystore_core::{Call, Error, Limits, Outcome, Result, Write};
+use stickystore_core::{Call, Limits, Outcome, Result, Write};
 
 use crate::attempt::Plan;
 use crate::connection::{Level, Sessions};
@@ -51,7 +51,7 @@ async fn make(
                 Ok(true) => plan.applied(part),
                 Ok(false) => plan.refused(part),
                 Err(Failure::Undecided(_)) => plan.undecided(part),
-                Err(failure) => return Err(failure.into()),
+                Err(failure) => return Err(failure.told()),
             }
             if plan.is_done(part) {
                 break;
@@ -64,7 +64,7 @@ async fn make(
             Err(Failure::Undecided(_)) => wait.some(deadline).await?,
             // That a reading had no answer says nothing of the write.
             Err(failure) => {
-                return Err(Error::from(failure).with_effect(stickystore_core::Effect::NotApplied));
+                return Err(failure.told().with_effect(stickystore_core::Effect::NotApplied));
             }
         }
     }

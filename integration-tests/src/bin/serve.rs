@@ -2,7 +2,10 @@
 //! standard input ends. A second argument is how many microseconds a round trip takes longer. `cargo xtask bench` asks it.
 //!
 //! Exit codes: 2 wrong arguments, 3 there is no such server here.
-#![expect(clippy::unwrap_used, reason = "a server that cannot be prepared is of no use, and says so by its panic")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a server that cannot be prepared is of no use, and says so by its panic"
+)]
 
 use std::io::Read as _;
 use std::process::ExitCode;
