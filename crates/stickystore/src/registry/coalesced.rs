@@ -53,7 +53,6 @@ mod together {
         Err(off())
     }
 
-    #[expect(clippy::unused_async, reason = "as where the feature is on")]
     pub(in super::super) async fn asynchronous(
         _: &Arc<dyn Opener>,
         _: String,
