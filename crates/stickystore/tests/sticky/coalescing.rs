@@ -68,8 +68,7 @@ async fn ten_loads(url: &str) -> Vec<usize> {
     for load in loads {
         load.await.unwrap().unwrap();
     }
-    let seen = gated.seen.lock().unwrap().clone();
-    seen
+    gated.seen.lock().unwrap().clone()
 }
 
 #[tokio::test(start_paused = true)]
