@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
     }
     for layer in LAYERS {
         lint("stickystore-layers", layer, &["--all-targets"])?;
+        lint("stickystore", layer, &["--all-targets"])?;
     }
     for (place, one) in STORES.iter().enumerate() {
         lint("stickystore", one, &["--all-targets"])?;

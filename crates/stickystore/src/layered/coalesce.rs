@@ -51,6 +51,6 @@ mod there {
     pub(super) fn config() -> Result<Config> {
         let context =
             "coalesce=on is of the feature \"coalesce\", which is off: add it to stickystore's features";
-        Err(super::wrong(context))
+        Err(crate::layered::wrong(context))
     }
 }
