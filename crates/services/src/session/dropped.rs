@@ -1,10 +1,7 @@
 //! What a session tells that was dropped before what was saved in it was committed.
 
 /// So many changes of so many users come to nothing. Whose they are, it does not say.
-#[cfg_attr(
-    not(any(feature = "tracing", feature = "metrics")),
-    expect(unused_variables, reason = "nobody is told")
-)]
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nobody is told of the users"))]
 pub(super) fn tell(store: &'static str, users: usize, changes: usize) {
     #[cfg(feature = "tracing")]
     tracing::warn!(target: "stickystore", store, users, changes, "a session was dropped before its commit");
