@@ -16,6 +16,9 @@
 //! are added to what stands there. Only what was read is ever taken over by
 //! [`Unproven::TakeNew`](crate::Unproven::TakeNew).
 //!
+//! **A winner that a report names** is what the session knows of: what the store told at the commit, or what was read when
+//! the session began, where a save was kept without being sent (a war, a missing proof).
+//!
 //! **A user who could not be read** fails no session: looking it up answers the error, and what is saved of it all the same
 //! is only added.
 //!
@@ -250,7 +253,7 @@ struct Open(View);
 
 impl Open {
     fn commit(&self) -> Commit {
-        Commit::new(&self.0.overlay().state(), self.0.settings())
+        Commit::new(&mut self.0.overlay().state(), self.0.settings())
     }
 
     fn finish(&self, commit: Commit) -> CommitReport {

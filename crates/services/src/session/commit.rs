@@ -54,12 +54,12 @@ pub(super) enum Step {
 }
 
 impl Commit {
-    pub(super) fn new(state: &State, settings: &Settings) -> Self {
+    pub(super) fn new(state: &mut State, settings: &Settings) -> Self {
         let call = settings.call();
         let (mut sent, mut replays) = (Vec::new(), Vec::new());
-        for user in state.users.values() {
+        for user in state.users.values_mut() {
             let (subject, epoch) = (user.subject.clone(), EpochCheck::Is(user.epoch()));
-            for (key, pending) in &user.pending {
+            for (key, pending) in &mut user.pending {
                 sent.push(Sent {
                     subject: subject.clone(),
                     epoch,
@@ -68,6 +68,8 @@ impl Commit {
                     is_read: user.base.is_ok(),
                     became: Became::Nothing,
                 });
+                // Until it is answered: a commit may be dropped before.
+                pending.in_doubt = true;
             }
             for (key, records) in &user.records {
                 let waits = user.pending.contains_key(key);

@@ -95,6 +95,8 @@ pub(super) struct Pending {
     pub(super) old: Option<Value>,
     /// It was sent, and its caller told what became of it.
     pub(super) told: bool,
+    /// It was sent, and nobody knows whether it was applied: what is said of it later must not say that it was not.
+    pub(super) in_doubt: bool,
 }
 
 impl Overlay {
@@ -196,7 +198,7 @@ impl User {
             _ => change.clone(),
         };
         let old = old.filter(|_| matches!(change, Change::Replace(..)));
-        self.pending.insert(key.clone(), Pending { change, shape, old, told: false });
+        self.pending.insert(key.clone(), Pending { change, shape, old, told: false, in_doubt: false });
         decision.outcome
     }
 }

@@ -76,15 +76,21 @@ impl Sent {
             Ok(Outcome::Erased) => Became::Lost(Saved::Kept { why: Why::Erased, winner: None }),
             Ok(Outcome::Expired) => {
                 let error = Error::new(ErrorKind::Timeout, "the entry expired before it could be written");
-                Became::Failed(Saved::Failed { error: error.with_effect(Effect::NotApplied) })
+                self.failed(error.with_effect(Effect::NotApplied))
             }
             Ok(other) => {
                 let context =
                     format!("the store answered {other:?}, which is no answer to what it was asked");
-                Became::Failed(Saved::Failed { error: Error::new(ErrorKind::Unexpected, context) })
+                self.failed(Error::new(ErrorKind::Unexpected, context))
             }
-            Err(error) => Became::Failed(Saved::Failed { error }),
+            Err(error) => self.failed(error),
         }
+    }
+
+    /// What is said where this attempt failed: an earlier one may have been applied.
+    fn failed(&self, error: Error) -> Became {
+        let error = if self.pending.in_doubt { error.with_effect(Effect::Unknown) } else { error };
+        Became::Failed(Saved::Failed { error })
     }
 
     /// What is said where this stands: it may be what was to be kept.
@@ -106,7 +112,12 @@ impl Sent {
         let now = user.pending.get_mut(&self.key);
         let is_as_sent = now.as_ref().and_then(|now| now.change.entry()).map(|entry| entry.revision) == ours;
         match (&self.became, now) {
-            (Became::Failed(_) | Became::Nothing, Some(now)) if is_as_sent => now.told = true,
+            (Became::Failed(saved), Some(now)) if is_as_sent => {
+                now.told = true;
+                let unknown = |error: &Error| error.effect() == Effect::Unknown;
+                now.in_doubt = matches!(saved, Saved::Failed { error } if unknown(error));
+            }
+            (Became::Nothing, Some(now)) if is_as_sent => now.told = true,
             (Became::Failed(_) | Became::Nothing, _) => {}
             (_, Some(_)) if is_as_sent => drop(user.pending.remove(&self.key)),
             // Saved again while the commit was under way: over what stands there now, if that is what we sent.

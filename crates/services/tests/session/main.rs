@@ -8,10 +8,11 @@
 
 mod bench;
 mod dropped;
+mod given_up;
 mod guard;
 mod serve;
 
-use stickystore_core::{ErrorKind, Immediate};
+use stickystore_core::{Effect, ErrorKind, Immediate, Store as _};
 use stickystore_services::growthbook::user_id;
 use stickystore_services::session::{AsyncSession, Session};
 use stickystore_services::vwo::Dialect;
@@ -240,6 +241,19 @@ fn what_failed_can_be_committed_again_and_is_known_again() {
     assert_eq!(report.error().unwrap().kind(), ErrorKind::Timeout);
     let report = session.commit();
     assert!(matches!(saved(&report, "ann", "k"), Saved::Inserted), "{}", report.to_json());
+}
+
+#[test]
+fn what_may_have_been_applied_stays_in_doubt_when_a_second_commit_could_not_be_sent() {
+    let bench = Bench::new();
+    let session = bench.begin();
+    session.view().assign("ann", "k", || "v").unwrap();
+    bench.store.lose_answers(1);
+    assert_eq!(session.commit().error().unwrap().effect(), Effect::Unknown);
+    bench.store.inner.close(bench.settings.call()).unwrap();
+    let second = session.commit();
+    assert_eq!(second.error().unwrap().kind(), ErrorKind::Closed);
+    assert_eq!(second.error().unwrap().effect(), Effect::Unknown, "the first may have been applied");
 }
 
 #[test]
