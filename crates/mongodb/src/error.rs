@@ -156,11 +156,18 @@ fn streaming(error: &io::Error) -> Error {
 
 /// The write was done, but a majority has not confirmed it.
 fn unconfirmed(code: i32) -> Error {
-    let context = match code {
-        64 => "written, but a majority has not confirmed it in time".to_owned(),
-        code => format!("written, but a majority has not confirmed it: the server answered code {code}"),
+    let error = match code {
+        // Whichever of the two times that are the call's own was over first: the one of the concern, or of the command.
+        64 | 50 | 262 => {
+            Error::new(ErrorKind::Timeout, "written, but a majority has not confirmed it in time")
+        }
+        code => {
+            let context =
+                format!("written, but a majority has not confirmed it: the server answered code {code}");
+            Error::new(ErrorKind::Unavailable, context)
+        }
     };
-    Error::new(ErrorKind::Unavailable, context).with_effect(Effect::Unknown)
+    error.with_effect(Effect::Unknown)
 }
 
 fn refused(refusal: &CommandError) -> Error {
@@ -268,6 +275,14 @@ mod tests {
             let error = by_code(code, "");
             assert_eq!((error.kind(), error.effect()), (kind, effect), "{code}");
         }
-        assert_eq!(unconfirmed(64).effect(), Unknown);
+        for (code, kind) in [
+            (64, ErrorKind::Timeout),
+            (50, ErrorKind::Timeout),
+            (262, ErrorKind::Timeout),
+            (100, ErrorKind::Unavailable),
+        ] {
+            let error = unconfirmed(code);
+            assert_eq!((error.kind(), error.effect()), (kind, Unknown), "{code}");
+        }
     }
 }

@@ -131,14 +131,14 @@ pub(crate) async fn calls_end_by_their_deadline(cx: Context) -> CaseResult {
             match write {
                 Ok(outcome) => assert_eq!((outcome, stands), (Outcome::Inserted, true)),
                 Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::Timeout);
+                    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
                     assert!(!stands || error.effect() == Effect::Unknown, "not applied, it said");
                 }
             }
             match profile {
                 // An insert of unknown outcome may land between the two readings.
                 Ok(profile) => assert!(stands || profile.is_empty(), "it read what is not there"),
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout, "{error}"),
             }
         }
     }
