@@ -5,7 +5,7 @@
 //! goals are to be added to whatever stands there, are set again as their service does it ([`replay`](super::replay)). What
 //! is not known then is read again, for who decides once more.
 
-use stickystore_core::{Call, EpochCheck, MAX_CHANGES, Outcome, Profile, Read, Result, Subject, Write};
+use stickystore_core::{Call, MAX_CHANGES, Outcome, Profile, Read, Result, Subject, Write};
 
 use super::overlay::{Base, State};
 use super::replay::Replay;
@@ -58,11 +58,11 @@ impl Commit {
         let call = settings.call();
         let (mut sent, mut replays) = (Vec::new(), Vec::new());
         for user in state.users.values_mut() {
-            let (subject, epoch) = (user.subject.clone(), EpochCheck::Is(user.epoch()));
+            let subject = &user.subject;
             for (key, pending) in &mut user.pending {
                 sent.push(Sent {
                     subject: subject.clone(),
-                    epoch,
+                    epoch: pending.epoch,
                     key: key.clone(),
                     pending: pending.clone(),
                     is_read: user.base.is_ok(),
@@ -219,9 +219,9 @@ impl Commit {
         chunks.filter_map(write).collect()
     }
 
-    /// What goes into one write each: changes of one user.
+    /// What goes into one write each: changes of one user, decided when the same erasures were known of.
     fn chunks(&self) -> impl Iterator<Item = &[Sent]> {
-        let users = self.sent.chunk_by(|one, next| one.subject == next.subject);
+        let users = self.sent.chunk_by(|one, next| one.subject == next.subject && one.epoch == next.epoch);
         users.flat_map(|user| user.chunks(MAX_CHANGES))
     }
 

@@ -91,6 +91,9 @@ pub(super) struct Base {
 pub(super) struct Pending {
     pub(super) change: Change,
     pub(super) shape: Shape,
+    /// Which erasures were known of when it was decided. What the session reads later may know of more, and they are about
+    /// this: so it is sent under these, however often.
+    pub(super) epoch: EpochCheck,
     /// What it replaces.
     pub(super) old: Option<Value>,
     /// It was sent, and its caller told what became of it.
@@ -198,7 +201,8 @@ impl User {
             _ => change.clone(),
         };
         let old = old.filter(|_| matches!(change, Change::Replace(..)));
-        self.pending.insert(key.clone(), Pending { change, shape, old, told: false, in_doubt: false });
+        let epoch = self.pending.get(key).map_or(check, |pending| pending.epoch);
+        self.pending.insert(key.clone(), Pending { change, shape, epoch, old, told: false, in_doubt: false });
         decision.outcome
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use stickystore_core::memory::MemoryStore;
 use stickystore_core::{
-    Call, Clock, Entry, Erase, Error, ErrorKind, Key, ManualClock, Namespace, Outcome, Profile, Read, Result,
-    Store, StoreExt, StoreInfo, Subject, Ttl, UnixMillis, UserId, Write,
+    Call, Clock, Effect, Entry, Erase, Error, ErrorKind, Key, ManualClock, Namespace, Outcome, Profile, Read,
+    Result, Store, StoreExt, StoreInfo, Subject, Ttl, UnixMillis, UserId, Write,
 };
 use stickystore_services::optimizely::{UserProfile, UserProfileService};
 use stickystore_services::session::{CommitReport, Session, View};
@@ -142,6 +142,7 @@ pub(crate) struct Hooked {
 struct Hooks {
     before_writes: Vec<Happens>,
     fail_reads: usize,
+    fail_writes: usize,
     lose_answers: usize,
     reads: usize,
     writes: usize,
@@ -161,6 +162,11 @@ impl Hooked {
 
     pub(crate) fn fail_reads(&self, count: usize) {
         self.hooks.lock().unwrap().fail_reads = count;
+    }
+
+    /// So many writes are not applied, and say so.
+    pub(crate) fn fail_writes(&self, count: usize) {
+        self.hooks.lock().unwrap().fail_writes = count;
     }
 
     /// So many writes are applied, and nobody hears of it.
@@ -193,6 +199,12 @@ impl Store for Hooked {
     fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let mut hooks = self.hooks.lock().unwrap();
         hooks.writes += 1;
+        if hooks.fail_writes > 0 {
+            hooks.fail_writes -= 1;
+            let failed =
+                || Err(Error::new(ErrorKind::Unavailable, "injected").with_effect(Effect::NotApplied));
+            return writes.iter().map(|write| write.changes().iter().map(|_| failed()).collect()).collect();
+        }
         let loses = hooks.lose_answers > 0;
         hooks.lose_answers = hooks.lose_answers.saturating_sub(1);
         let happens = hooks.before_writes.pop();

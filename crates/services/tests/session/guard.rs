@@ -238,3 +238,19 @@ fn t11_a_session_is_never_ambiguous() {
     session.view().save(&r1).unwrap();
     assert!(matches!(saved(&session.commit(), "ann", "e1"), Saved::Replaced { .. }));
 }
+
+#[test]
+fn t9_nor_does_a_second_commit_that_has_read_the_user_meanwhile() {
+    let bench = Bench::new();
+    bench.store.fail_reads(1);
+    let session = bench.begin();
+    session.view().save(&with(UserProfile::new("ann"), "e1", "A")).unwrap();
+    session.view().set(&record("red", "")).unwrap();
+    bench.erase();
+    bench.store.fail_writes(1);
+    let first = session.commit();
+    assert!(matches!(saved(&first, "ann", "e1"), Saved::Failed { .. }), "{}", first.to_json());
+    assert!(session.view().failed("ann").is_none(), "the first commit has read the user, for the record");
+    assert_eq!(kept(&session.commit(), "e1").0, Why::Erased, "it was decided before the erasure");
+    assert_eq!(bench.stored("ann", "e1"), None);
+}
