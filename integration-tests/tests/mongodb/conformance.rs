@@ -65,7 +65,7 @@ fn asynchronous() -> Harness {
         let server = Arc::clone(&server);
         async move { Ok(Opened::asynchronous(open(&server)?).with_plant(Behind(server))) }
     };
-    Harness::asynchronous("mongodb", open).with_grace(GRACE)
+    Harness::asynchronous("mongodb", open).with_grace(GRACE).with_deadline(UNHURRIED)
 }
 
 fn blocking() -> Harness {
@@ -78,7 +78,7 @@ fn blocking() -> Harness {
         let store = Blocking::open(move || async move { open(&opened) })?;
         Ok(Opened::blocking(store).with_plant(Behind(Arc::clone(&server))))
     };
-    Harness::blocking("mongodb", open).with_grace(GRACE)
+    Harness::blocking("mongodb", open).with_grace(GRACE).with_deadline(UNHURRIED)
 }
 
 /// One in flight, so that whatever is asked at the same time has to go together.
