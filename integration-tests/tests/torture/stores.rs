@@ -34,7 +34,7 @@ fn memcached_loses_nothing_when_processes_are_killed() {
 
 #[test]
 fn mongodb_loses_nothing_when_processes_are_killed() {
-    comes_through(Backend::MongoDb, 1_200);
+    comes_through(Backend::MongoDb, 2_500);
 }
 
 #[test]
