@@ -55,6 +55,8 @@ impl Caller {
             session.discard();
             return;
         }
+        // What is saved into the view begins to live there.
+        let id = self.sends(user, &decided, profile.is_some().then_some(at));
         let mut got = got;
         for (key, (variation, sent)) in &decided {
             if *key == campaign {
@@ -69,7 +71,6 @@ impl Caller {
         }
         let saved = json!({ "user_id": user, "experiment_bucket_map": map });
         view.save_json(&saved.to_string()).unwrap();
-        let id = self.sends(user, &decided, profile.is_some().then_some(at));
         let (owned, changed) = (user.to_owned(), decided.keys().cloned().collect::<Vec<_>>());
         let commits_again = self.dice.happens(500);
         let commit = async move {
