@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod ci;
 mod containers;
+mod failures;
 mod kill_matrix;
 mod needs;
 mod shell;

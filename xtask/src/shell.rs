@@ -1,12 +1,13 @@
 //! Running the tools that a command is made of: named, timed, in the workspace's root.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader, PipeReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::Stop;
+use crate::failures::Failures;
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
@@ -34,6 +35,35 @@ pub(crate) fn step(name: &str, command: &mut Command) -> Result<(), Stop> {
     let status = command.status().map_err(|error| Stop::Failed(format!("{name}: {error}")))?;
     println!("== {name}: {:.1} s", start.elapsed().as_secs_f64());
     if status.success() { Ok(()) } else { Err(Stop::Failed(name.to_owned())) }
+}
+
+/// Runs tests as a step, shown as they go, and gives what the failing ones said to be told again.
+pub(crate) fn step_of_tests(name: &str, command: &mut Command) -> (Result<(), Stop>, Failures) {
+    let mut failures = Failures::default();
+    let tested = io::pipe().and_then(|(reader, writer)| Ok((reader, writer.try_clone()?, writer)));
+    let (reader, out, error) = match tested {
+        Ok(pipe) => pipe,
+        Err(error) => return (Err(Stop::Failed(format!("{name}: {error}"))), failures),
+    };
+    let reader = std::thread::spawn(move || retell(reader));
+    let done = step(name, command.stdout(out).stderr(error));
+    // The command holds its ends of the pipe until it is given others.
+    command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    if let Ok(read) = reader.join() {
+        failures = read;
+    }
+    (done, failures)
+}
+
+/// Shows each line, and reads it for failures.
+fn retell(reader: PipeReader) -> Failures {
+    let mut failures = Failures::default();
+    for line in BufReader::new(reader).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        failures.read(&line);
+    }
+    failures
 }
 
 /// Runs a step of many words, which are shown only if it fails.

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::containers::Images;
-use crate::shell::{cargo, step, target};
+use crate::shell::{cargo, step_of_tests, target};
 use crate::verdicts::Verdicts;
 use crate::{Stop, containers, needs};
 
@@ -52,11 +52,14 @@ pub(crate) fn judged(name: &str, tests: &mut Command) -> Result<Verdicts, Stop> 
     }
     fs::create_dir_all(&folder).map_err(io)?;
     tests.env("STICKYSTORE_REPORT_DIR", &folder);
-    let tested = step("tests", tests);
+    let (tested, failures) = step_of_tests("tests", tests);
     let verdicts = Verdicts::read(&folder).map_err(io)?;
     let report = reports.join("conformance.json");
     fs::write(&report, verdicts.to_json().map_err(io)?).map_err(io)?;
     print!("\n{verdicts}");
+    if tested.is_err() {
+        println!("\n== what failed, told again\n{failures}");
+    }
     tested?;
     verdicts.judge()?;
     Ok(verdicts)

@@ -96,6 +96,26 @@ impl Verdicts {
     }
 }
 
+/// The cases that some runs skip for one reason.
+type Skips<'a> = (&'a str, Vec<&'a str>);
+
+impl Verdicts {
+    /// Those that skip the same for the same reason stand together.
+    fn skips(&self) -> BTreeMap<Skips<'_>, Vec<String>> {
+        let mut all = BTreeMap::<Skips<'_>, Vec<String>>::new();
+        for Run { backend, api, skips, .. } in &self.runs {
+            let mut of_run = BTreeMap::<&str, Vec<&str>>::new();
+            for Skip { reason, case } in skips {
+                of_run.entry(reason).or_default().push(case);
+            }
+            for same in of_run {
+                all.entry(same).or_default().push(format!("{backend} ({api})"));
+            }
+        }
+        all
+    }
+}
+
 impl Run {
     fn count(&mut self, line: Line) {
         match line.verdict.as_str() {
@@ -120,10 +140,9 @@ impl fmt::Display for Verdicts {
         for Run { backend, api, passed, failed, skipped, .. } in &self.runs {
             writeln!(f, "{:<12} {backend:<16} {api:<9} {passed:>7} {failed:>7} {skipped:>7}", "conformance")?;
         }
-        for Run { backend, api, skips, .. } in &self.runs {
-            for Skip { reason, case } in skips {
-                writeln!(f, "skipped: {backend} ({api}) {case}: {reason}")?;
-            }
+        for ((reason, cases), runs) in self.skips() {
+            let (cases, runs) = (cases.join(", "), runs.join(", "));
+            writeln!(f, "skipped, {reason}: {cases}, on {runs}")?;
         }
         let sum = |count: fn(&Run) -> usize| self.runs.iter().map(count).sum::<usize>();
         let (passed, failed, skipped) =
@@ -159,8 +178,17 @@ mod tests {
     #[test]
     fn the_table_ends_with_each_skip_and_the_sum() {
         let text = read(LINES).to_string();
-        let end = "skipped: memory (blocking) scan::b: none\nconformance: 2 passed, 1 failed, 1 skipped\n";
+        let end =
+            "skipped, none: scan::b, on memory (blocking)\nconformance: 2 passed, 1 failed, 1 skipped\n";
         assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn what_several_runs_skip_for_one_reason_is_said_once() {
+        let text = read(&(both("a", "skipped") + &both("b", "skipped"))).to_string();
+        let line = "skipped, : g::a, g::b, on redis (async), redis (blocking)\n";
+        assert_eq!(text.matches("skipped, ").count(), 1, "{text}");
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]
