@@ -12,6 +12,7 @@
 )]
 
 pub mod authority;
+pub mod failing;
 pub mod far;
 pub mod meddler;
 pub mod proxy;

@@ -62,7 +62,7 @@ pub(crate) fn within(millis: u64) -> Call {
 
 /// A call that has all the time that a healthy node can need.
 pub(crate) fn call() -> Call {
-    within(10_000)
+    within(60_000)
 }
 
 /// This user in a namespace that no other test has.

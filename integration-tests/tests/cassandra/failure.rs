@@ -1,20 +1,18 @@
 //! Dead, paused, restarting, half-answering nodes: every call ends in time and says what it knows.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stickystore_cassandra::{CONNECT_TIMEOUT, CassandraStore, Config};
 use stickystore_core::{
     AsyncStore as _, AsyncStoreExt as _, Call, Change, Clock as _, Effect, EpochCheck, Erase, ErrorKind,
     Keys, Outcome, Read, Result, Subject, SystemClock, Write,
 };
+use stickystore_integration_tests::failing::{timed, works_within};
 use stickystore_integration_tests::proxy::{Proxy, Rule};
 use stickystore_integration_tests::server::cassandra::Shared;
 
 use crate::bench::{call, entry, key, node, shared_node, store, through, url, user, within};
-
-/// How long after its deadline a call may end.
-const OVERRUN: Duration = Duration::from_millis(100);
 
 /// How soon a node that is back is of use again.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
@@ -24,30 +22,6 @@ const DEADLINE: u64 = 600;
 
 async fn insert(store: &CassandraStore, call: Call, subject: &Subject, name: &str) -> Result<Outcome> {
     store.insert(call, subject, EpochCheck::Is(None), key(name), entry(name)).await
-}
-
-/// Runs a call and sees that it ends in time.
-async fn timed<T>(millis: u64, run: impl AsyncFnOnce(Call) -> T) -> T {
-    let began = Instant::now();
-    let answer = run(within(millis)).await;
-    let took = began.elapsed();
-    assert!(took < Duration::from_millis(millis) + OVERRUN, "took {took:?}");
-    answer
-}
-
-/// Repeats until it works; what it may fail with on the way is `meanwhile`.
-async fn works_within(limit: Duration, store: &CassandraStore, subject: &Subject, meanwhile: &[ErrorKind]) {
-    let until = Instant::now() + limit;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        match store.load(Call::within(&SystemClock, left), subject).await {
-            Ok(_) => return,
-            Err(error) => {
-                assert!(meanwhile.contains(&error.kind()), "{error}");
-                assert!(Instant::now() < until, "not back within {limit:?}: {error}");
-            }
-        }
-    }
 }
 
 /// A proxy to the node that tests share.
@@ -99,7 +73,7 @@ async fn a_node_that_dies_restarts_or_pauses_is_unavailable_in_time_and_of_use_a
 
     node.start_again(0);
     // The very first call: no error of an earlier attempt is handed on, and no waiting that grew meanwhile is waited.
-    assert_eq!(insert(&store, within(5_000), &subject, "b").await.unwrap(), Outcome::Inserted);
+    assert_eq!(insert(&store, call(), &subject, "b").await.unwrap(), Outcome::Inserted);
     let after = store.load(call(), &subject).await.unwrap();
     assert_eq!(after.get("a").unwrap().revision, read, "what was acknowledged survives kill -9");
     let late = Change::Replace(key("a"), read, entry("c"));
@@ -198,8 +172,7 @@ async fn a_write_whose_connection_ends_says_that_its_outcome_is_unknown_and_sent
     {
         works_within(Duration::from_secs(10), &store, &subject, &[ErrorKind::Unavailable]).await;
         let (name, entry) = (key(&i.to_string()), entry("v"));
-        let again =
-            || store.insert(within(5_000), &subject, EpochCheck::Is(None), name.clone(), entry.clone());
+        let again = || store.insert(call(), &subject, EpochCheck::Is(None), name.clone(), entry.clone());
         proxy.up(rules.0);
         proxy.down(rules.1);
         let error = again().await.unwrap_err();
@@ -234,7 +207,7 @@ async fn an_answer_cut_off_after_any_byte_is_an_error_and_never_absent() {
     for bytes in 0..400 {
         works_within(Duration::from_secs(10), &store, &user("bob"), &[ErrorKind::Unavailable]).await;
         proxy.down(Rule::CutAfter(bytes));
-        let loaded = store.load(within(2_000), &subject).await;
+        let loaded = store.load(call(), &subject).await;
         proxy.down(Rule::Pass);
         match loaded {
             Ok(profile) => {

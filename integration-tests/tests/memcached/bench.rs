@@ -32,7 +32,7 @@ pub(crate) fn within(millis: u64) -> Call {
 
 /// A call that has all the time that a healthy server can need.
 pub(crate) fn call() -> Call {
-    within(5_000)
+    within(60_000)
 }
 
 /// This user in a namespace that no other test has.

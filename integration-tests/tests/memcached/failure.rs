@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stickystore_core::{
     AsyncStore as _, AsyncStoreExt as _, Call, Effect, EpochCheck, ErrorKind, Keys, Outcome, Read, Result,
-    Subject, SystemClock,
+    Subject,
 };
+use stickystore_integration_tests::failing::{timed, works_within};
 use stickystore_integration_tests::proxy::{Proxy, Rule};
 use stickystore_memcached::MemcachedStore;
 
 use crate::bench::{call, entry, key, server, store, through, user, within};
-
-/// How long after its deadline a call may end.
-const OVERRUN: Duration = Duration::from_millis(100);
 
 /// How soon a server that is back is of use again.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
@@ -24,30 +22,6 @@ const DEADLINE: u64 = 400;
 
 async fn insert(store: &MemcachedStore, call: Call, subject: &Subject, name: &str) -> Result<Outcome> {
     store.insert(call, subject, EpochCheck::Is(None), key(name), entry(name)).await
-}
-
-/// Runs a call and sees that it ends in time.
-async fn timed<T>(millis: u64, run: impl AsyncFnOnce(Call) -> T) -> T {
-    let began = Instant::now();
-    let answer = run(within(millis)).await;
-    let took = began.elapsed();
-    assert!(took < Duration::from_millis(millis) + OVERRUN, "took {took:?}");
-    answer
-}
-
-/// Repeats until it works; what it may fail with on the way is `meanwhile`.
-async fn works_within(limit: Duration, store: &MemcachedStore, subject: &Subject, meanwhile: &[ErrorKind]) {
-    let until = Instant::now() + limit;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        match store.load(Call::within(&SystemClock, left), subject).await {
-            Ok(_) => return,
-            Err(error) => {
-                assert!(meanwhile.contains(&error.kind()), "{error}");
-                assert!(Instant::now() < until, "not back within {limit:?}: {error}");
-            }
-        }
-    }
 }
 
 #[tokio::test]
@@ -67,7 +41,7 @@ async fn a_dead_server_is_unavailable_at_once_and_back_it_works_without_a_new_ha
     assert_eq!(error.effect(), Effect::NotApplied, "nothing can be sent to nobody");
     server.start_again();
     // The very first call: no error of an earlier attempt is handed on.
-    assert_eq!(insert(&store, within(1_000), &subject, "b").await.unwrap(), Outcome::Inserted);
+    assert_eq!(insert(&store, call(), &subject, "b").await.unwrap(), Outcome::Inserted);
 }
 
 #[tokio::test]
@@ -80,7 +54,7 @@ async fn a_server_that_is_down_at_construction_is_unavailable_and_its_store_work
     let (store, subject) = (store(&server.url()), user("ann"));
     assert_eq!(store.load(call(), &subject).await.unwrap_err().kind(), ErrorKind::Unavailable);
     server.start_again();
-    assert!(store.load(within(1_000), &subject).await.unwrap().is_empty());
+    assert!(store.load(call(), &subject).await.unwrap().is_empty());
 }
 
 // Another thread has to notice the end of the connection while this one waits for the server.
@@ -210,8 +184,7 @@ async fn a_write_whose_connection_ends_says_what_is_known_and_sent_again_it_is_r
         proxy.up(rules.0);
         proxy.down(rules.1);
         let (name, entry) = (key(&i.to_string()), entry("v"));
-        let again =
-            || store.insert(within(1_000), &subject, EpochCheck::Is(None), name.clone(), entry.clone());
+        let again = || store.insert(call(), &subject, EpochCheck::Is(None), name.clone(), entry.clone());
         let error = again().await.unwrap_err();
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, effect), "{rules:?}");
         proxy.up(Rule::Pass);
@@ -259,9 +232,9 @@ async fn an_answer_to_something_else_ends_the_connection_and_reaches_nobody() {
     .await;
     let store = through(port);
     for turn in 1..4 {
-        let error = store.load(within(1_000), &user("ann")).await.unwrap_err();
+        let error = store.load(call(), &user("ann")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unexpected, "{error}");
-        let error = store.put(within(1_000), &user("ann"), key("k"), entry("v")).await.unwrap_err();
+        let error = store.put(call(), &user("ann"), key("k"), entry("v")).await.unwrap_err();
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Unexpected, Effect::NotApplied), "{error}");
         assert_eq!(connections.load(Ordering::SeqCst), 2 * turn, "each answer of another ends a connection");
     }
@@ -291,7 +264,7 @@ async fn an_answer_cut_off_after_any_byte_is_an_error_and_never_absent() {
     for bytes in 0..200 {
         store.ping(call()).await.unwrap();
         proxy.down(Rule::CutAfter(bytes));
-        match store.load(within(1_000), &subject).await {
+        match store.load(call(), &subject).await {
             Ok(profile) => {
                 assert_eq!(profile.len(), 1, "after {bytes} bytes");
                 assert!(bytes > 20, "a whole answer is longer than that");

@@ -8,6 +8,7 @@ use stickystore_core::{
     AsyncStore as _, AsyncStoreExt as _, Clock as _, Effect, Entry, EpochCheck, Erase, ErrorKind, Outcome,
     Revision, SystemClock,
 };
+use stickystore_integration_tests::failing::MACHINE;
 use stickystore_integration_tests::proxy::{Proxy, Rule};
 use stickystore_integration_tests::server::mongodb::MongoDb;
 use stickystore_mongodb::MongodbStore;
@@ -17,9 +18,6 @@ use crate::bench::{behind, call, entry, key, server, store, user, within};
 /// How long a driver that found no server goes on looking for one, and longer than anything of ours may go on after its
 /// deadline.
 const LOOKS_AGAIN: Duration = Duration::from_millis(1_500);
-
-/// How much later than it should a call may be seen to end on a machine that has others to serve.
-const MACHINE: Duration = Duration::from_secs(1);
 
 /// The next so many writes of that kind are done, and the connection ends before the answer.
 fn lose_replies(server: &MongoDb, times: i32) {
@@ -163,7 +161,7 @@ async fn what_the_server_refuses_has_a_kind_and_never_its_words() {
     // The driver asks once more, on both occasions.
     for code in [10107, 13435, 11602, 91, 189] {
         fail(&server, 4, "findAndModify", doc! { "errorCode": code, "errorLabels": ["RetryableWriteError"] });
-        let error = store.put(within(2_000), &subject, key("k"), entry("w")).await.unwrap_err();
+        let error = store.put(call(), &subject, key("k"), entry("w")).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.effect()),
             (ErrorKind::Unavailable, Effect::Unknown),

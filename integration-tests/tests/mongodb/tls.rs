@@ -10,7 +10,7 @@ use stickystore_integration_tests::server::Folder;
 use stickystore_integration_tests::server::mongodb::MongoDb;
 use stickystore_mongodb::{Config, MongodbStore};
 
-use crate::bench::{call, entry, key, server, user, within};
+use crate::bench::{call, entry, key, server, user};
 
 /// A server with this certificate, which takes plain connections too.
 struct Secure {
@@ -54,7 +54,7 @@ const NO_CERTIFICATE: &[&str] = &["--tlsAllowConnectionsWithoutCertificates"];
 
 async fn works(url: &str) -> Result<()> {
     let (store, subject) = (MongodbStore::new(&Config::from_url(url)?)?, user("ann"));
-    store.put(within(3_000), &subject, key("k"), entry("v")).await?;
+    store.put(call(), &subject, key("k"), entry("v")).await?;
     assert_eq!(store.load(call(), &subject).await?.len(), 1);
     Ok(())
 }
