@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use scylla::DeserializeRow;
 use stickystore_core::{Call, ErrorKind, Finding, Namespace, Result, Severity, Subject, UserId};
+use stickystore_transport::fastest;
 
 use crate::config::{Config, Serial};
 use crate::connection::Request;
@@ -52,11 +53,10 @@ async fn ask(store: &CassandraStore, call: Call) -> Result<Vec<Finding>> {
     let began = Instant::now();
     // What nobody can do anything about any more is told first: whether there is an answer at all.
     let local: Local = asker.first(LOCAL, &[]).await?.ok_or_else(error::odd_answer)?;
-    let (asked, elapsed) = (Instant::now(), began.elapsed());
-    let clock: Option<Clock> = asker.first(CLOCK, &[]).await?;
-    let round_trip = asked.elapsed();
-    // By the caller's clock, at about the middle of the question.
-    let ours = Duration::from_millis(call.now.get()) + elapsed + round_trip / 2;
+    let clock = Box::pin(fastest(|| asker.first::<Clock>(CLOCK, &[]))).await?;
+    // By the caller's clock.
+    let ours = Duration::from_millis(call.now.get()) + clock.after(began);
+    let (clock, round_trip) = (clock.answer, clock.round_trip);
     let theirs = clock.and_then(|clock| u64::try_from(clock.now).ok()).map(Duration::from_millis);
     let skew_seen = theirs.map(|theirs| theirs.abs_diff(ours));
     let peers: Vec<Peer> = asker.all("SELECT data_center FROM system.peers", &[]).await?;
@@ -265,7 +265,7 @@ fn last_second(call: Call) -> Option<Finding> {
 }
 
 fn latency(round_trip: Duration) -> Option<Finding> {
-    let evidence = format!("one round trip took {} ms", round_trip.as_millis());
+    let evidence = format!("the fastest of five round trips took {} ms", round_trip.as_millis());
     let mend = "every uncached lookup and save takes at least as long: use nodes that are closer, or cache";
     (round_trip > SLOW).then(|| Finding::new("slow", Severity::Note, evidence, mend))
 }

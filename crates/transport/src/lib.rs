@@ -1,12 +1,14 @@
 #![doc = include_str!("lib.md")]
 
 mod error;
+mod fastest;
 mod lane;
 mod secret;
 mod stream;
 mod tls;
 
 pub use error::{is_tls_alert, no_answer, refused_by_tls, streaming, tls_error, too_late_to_send};
+pub use fastest::{Fastest, fastest};
 pub use lane::{Connect, Connection, Lane, Link};
 pub use secret::Secret;
 pub use stream::{Address, Duplex, Stream, Target};
