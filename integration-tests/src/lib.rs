@@ -21,6 +21,7 @@ pub mod resp;
 pub mod server;
 pub mod torture;
 pub mod waiting;
+pub mod words;
 
 /// The README, whose examples run as tests of this item.
 #[cfg(doctest)]

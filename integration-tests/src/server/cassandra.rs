@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{Folder, Missing, Process, cache};
+use super::{Failing, Folder, Missing, Process, cache};
 
 /// The folder of the jars in the cache.
 const JARS: &str = "cassandra-5.0.5";
@@ -202,6 +202,24 @@ roles_validity: 0ms
     fn logs(&self) -> String {
         let log = |node: &Node| fs::read_to_string(node.folder.path().join("log")).unwrap_or_default();
         self.nodes.iter().map(log).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Failing for Cassandra {
+    fn die(&mut self) {
+        self.kill(0);
+    }
+
+    fn live_again(&mut self) {
+        self.start_again(0);
+    }
+
+    fn pause(&self) {
+        Cassandra::pause(self, 0);
+    }
+
+    fn resume(&self) {
+        Cassandra::resume(self, 0);
     }
 }
 

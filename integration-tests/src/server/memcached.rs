@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::{Folder, Missing, Process, free_port};
+use super::{Failing, Folder, Missing, Process, free_port};
 
 const PROGRAM: &str = "memcached";
 
@@ -126,6 +126,24 @@ impl Memcached {
 
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Failing for Memcached {
+    fn die(&mut self) {
+        self.kill();
+    }
+
+    fn live_again(&mut self) {
+        self.start_again();
+    }
+
+    fn pause(&self) {
+        Memcached::pause(self);
+    }
+
+    fn resume(&self) {
+        Memcached::resume(self);
     }
 }
 

@@ -49,6 +49,21 @@ impl Missing {
     }
 }
 
+/// What can happen to a server; of several, to the first.
+pub trait Failing {
+    /// Ends it at once, as `kill -9` does.
+    fn die(&mut self);
+
+    /// Starts it again on its port, and waits until it is of use.
+    fn live_again(&mut self);
+
+    /// Stops it in its tracks: the kernel still accepts connections for it.
+    fn pause(&self);
+
+    /// Lets it go on.
+    fn resume(&self);
+}
+
 /// A folder that is removed with its handle.
 #[derive(Debug)]
 pub struct Folder(PathBuf);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 
-use super::{Folder, Missing, Process, STARTS_WITHIN, cache, free_port};
+use super::{Failing, Folder, Missing, Process, STARTS_WITHIN, cache, free_port};
 
 /// Where `cargo xtask test --install` puts the server, in the folder of downloads.
 const PINNED: &str = "mongodb-6.0.5/mongod";
@@ -211,6 +211,24 @@ impl MongoDb {
             assert!(Instant::now() < until, "{what} within {STARTS_WITHIN:?}: {}", logs());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+impl Failing for MongoDb {
+    fn die(&mut self) {
+        self.kill(0);
+    }
+
+    fn live_again(&mut self) {
+        self.start_again(0);
+    }
+
+    fn pause(&self) {
+        MongoDb::pause(self, 0);
+    }
+
+    fn resume(&self) {
+        MongoDb::resume(self, 0);
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{Folder, Missing, Process, free_port};
+use super::{Failing, Folder, Missing, Process, free_port};
 
 const PROGRAM: &str = "redis-server";
 
@@ -109,6 +109,24 @@ impl Redis {
 
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Failing for Redis {
+    fn die(&mut self) {
+        self.kill();
+    }
+
+    fn live_again(&mut self) {
+        self.start_again();
+    }
+
+    fn pause(&self) {
+        Redis::pause(self);
+    }
+
+    fn resume(&self) {
+        Redis::resume(self);
     }
 }
 

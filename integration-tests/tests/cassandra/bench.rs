@@ -1,14 +1,13 @@
 //! What the tests of this folder have at hand: a store on a node, and short words.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use stickystore_cassandra::{CassandraStore, Config, Replication};
-use stickystore_core::{Call, Entry, Expiry, Key, Namespace, Revision, Subject, SystemClock, UserId, Value};
 use stickystore_integration_tests::server::Missing;
 use stickystore_integration_tests::server::cassandra::{Cassandra, Setup, Shared};
+pub(crate) use stickystore_integration_tests::words::{call, entry, insert, key, user, within};
 
 /// Makes the table of this URL, kept once.
 pub(crate) fn make_table(url: &str) {
@@ -54,28 +53,6 @@ pub(crate) fn store(url: &str) -> CassandraStore {
 
 pub(crate) fn through(port: u16) -> CassandraStore {
     store(&format!("cassandra://127.0.0.1:{port}/stickystore"))
-}
-
-pub(crate) fn within(millis: u64) -> Call {
-    Call::within(&SystemClock, Duration::from_millis(millis))
-}
-
-/// A call that has all the time that a healthy node can need.
-pub(crate) fn call() -> Call {
-    within(60_000)
-}
-
-/// This user in a namespace that no other test has.
-pub(crate) fn user(id: &str) -> Subject {
-    Subject::new(Namespace::new(Revision::random().to_string()).unwrap(), UserId::new(id).unwrap())
-}
-
-pub(crate) fn key(key: &str) -> Key {
-    Key::new(key).unwrap()
-}
-
-pub(crate) fn entry(value: &str) -> Entry {
-    Entry::new(Value::string(value), Expiry::Never)
 }
 
 /// A session behind the store's back, to the first host of this URL.

@@ -1,10 +1,8 @@
 //! What the tests of this folder have at hand: a store on a server, and short words.
 
-use std::time::Duration;
-
-use stickystore_core::{Call, Entry, Expiry, Key, Namespace, Revision, Subject, SystemClock, UserId, Value};
 use stickystore_integration_tests::server::Missing;
 use stickystore_integration_tests::server::memcached::Memcached;
+pub(crate) use stickystore_integration_tests::words::{call, entry, insert, key, user, within};
 use stickystore_memcached::{Config, MemcachedStore};
 
 /// A server of the test's own; it says so and gives nothing where there is none.
@@ -24,26 +22,4 @@ pub(crate) fn store(url: &str) -> MemcachedStore {
 
 pub(crate) fn through(port: u16) -> MemcachedStore {
     store(&format!("memcache://127.0.0.1:{port}"))
-}
-
-pub(crate) fn within(millis: u64) -> Call {
-    Call::within(&SystemClock, Duration::from_millis(millis))
-}
-
-/// A call that has all the time that a healthy server can need.
-pub(crate) fn call() -> Call {
-    within(60_000)
-}
-
-/// This user in a namespace that no other test has.
-pub(crate) fn user(id: &str) -> Subject {
-    Subject::new(Namespace::new(Revision::random().to_string()).unwrap(), UserId::new(id).unwrap())
-}
-
-pub(crate) fn key(key: &str) -> Key {
-    Key::new(key).unwrap()
-}
-
-pub(crate) fn entry(value: &str) -> Entry {
-    Entry::new(Value::string(value), Expiry::Never)
 }

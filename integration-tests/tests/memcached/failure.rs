@@ -5,56 +5,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Call, Effect, EpochCheck, ErrorKind, Keys, Outcome, Read, Result,
-    Subject,
+    AsyncStore as _, AsyncStoreExt as _, Effect, EpochCheck, ErrorKind, Outcome, Read, Result,
 };
-use stickystore_integration_tests::failing::{timed, works_within};
+use stickystore_integration_tests::failing::{self, DEADLINE, timed};
 use stickystore_integration_tests::proxy::{Proxy, Rule};
-use stickystore_memcached::MemcachedStore;
+use stickystore_memcached::{CONNECT_TIMEOUT, Config, MemcachedStore};
 
-use crate::bench::{call, entry, key, server, store, through, user, within};
+use crate::bench::{call, entry, insert, key, server, store, through, user};
 
 /// How soon a server that is back is of use again.
 const BACK_WITHIN: Duration = Duration::from_secs(1);
 
-/// A deadline long enough to tell an early failure from one at the deadline.
-const DEADLINE: u64 = 400;
-
-async fn insert(store: &MemcachedStore, call: Call, subject: &Subject, name: &str) -> Result<Outcome> {
-    store.insert(call, subject, EpochCheck::Is(None), key(name), entry(name)).await
-}
-
 #[tokio::test]
 async fn a_dead_server_is_unavailable_at_once_and_back_it_works_without_a_new_handle() {
     let Some(mut server) = server(&[]) else { return };
-    let (store, subject) = (store(&server.url()), user("ann"));
-    assert_eq!(insert(&store, call(), &subject, "a").await.unwrap(), Outcome::Inserted);
-    server.kill();
-    for _ in 0..3 {
-        let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        let error =
-            timed(DEADLINE, async |call| insert(&store, call, &subject, "b").await).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-    }
-    let error = timed(DEADLINE, async |call| insert(&store, call, &subject, "b").await).await.unwrap_err();
-    assert_eq!(error.effect(), Effect::NotApplied, "nothing can be sent to nobody");
-    server.start_again();
-    // The very first call: no error of an earlier attempt is handed on.
-    assert_eq!(insert(&store, call(), &subject, "b").await.unwrap(), Outcome::Inserted);
+    failing::a_dead_server(&store(&server.url()), &mut server).await;
 }
 
 #[tokio::test]
 async fn a_server_that_is_down_at_construction_is_unavailable_and_its_store_works_once_it_is_up() {
     let Some(mut server) = server(&[]) else { return };
     server.kill();
-    let config = stickystore_memcached::Config::from_url(&server.url()).unwrap();
+    let config = Config::from_url(&server.url()).unwrap();
     let opened = timed(DEADLINE, async |call| MemcachedStore::connect(&config, call).await).await;
     assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unavailable);
-    let (store, subject) = (store(&server.url()), user("ann"));
-    assert_eq!(store.load(call(), &subject).await.unwrap_err().kind(), ErrorKind::Unavailable);
-    server.start_again();
-    assert!(store.load(call(), &subject).await.unwrap().is_empty());
+    failing::down_at_construction(&store(&server.url()), &mut server).await;
 }
 
 // Another thread has to notice the end of the connection while this one waits for the server.
@@ -70,48 +45,15 @@ async fn a_restart_between_two_calls_goes_unnoticed() {
 
 #[tokio::test]
 async fn a_paused_server_is_a_timeout_and_its_late_answers_reach_nobody_else() {
-    let Some(server) = server(&[]) else { return };
-    let (store, subjects) = (store(&server.url()), ["ann", "bob", "eve"].map(user));
-    for subject in &subjects {
-        insert(&store, call(), subject, subject.user.as_str()).await.unwrap();
-    }
-    server.pause();
-    for subject in &subjects {
-        let error = timed(DEADLINE, async |call| store.load(call, subject).await).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Timeout);
-    }
-    // Shorter than what makes a connection suspect: this one stays, and its answers come late.
-    let error = timed(50, async |call| insert(&store, call, &subjects[0], "late").await).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-    server.resume();
-    works_within(BACK_WITHIN, &store, &subjects[0], &[ErrorKind::Timeout, ErrorKind::Unavailable]).await;
-    for _ in 0..20 {
-        for subject in &subjects {
-            let profile = store.load(call(), subject).await.unwrap();
-            assert!(profile.get(subject.user.as_str()).is_some(), "everyone's answer is their own");
-        }
-    }
+    let Some(mut server) = server(&[]) else { return };
+    failing::a_paused_server(&store(&server.url()), &mut server, BACK_WITHIN).await;
 }
 
 #[tokio::test]
 async fn a_call_that_is_given_up_early_leaves_a_connection_that_answers_the_next_one_right() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, ann, bob) = (through(proxy.port()), user("ann"), user("bob"));
-    insert(&store, call(), &ann, "ann").await.unwrap();
-    insert(&store, call(), &bob, "bob").await.unwrap();
-    for round in 0..20 {
-        proxy.down(Rule::Hold);
-        if round % 2 == 0 {
-            assert_eq!(store.load(within(20), &ann).await.unwrap_err().kind(), ErrorKind::Timeout);
-        } else {
-            let dropped = tokio::time::timeout(Duration::from_millis(20), store.load(call(), &ann)).await;
-            assert!(dropped.is_err(), "its answer is held");
-        }
-        proxy.down(Rule::Pass);
-        let profile = store.load(call(), &bob).await.unwrap();
-        assert!(profile.get("bob").is_some() && profile.len() == 1, "the late answer is not this one's");
-    }
+    failing::calls_given_up_early(&through(proxy.port()), &proxy).await;
     assert_eq!(proxy.connections(), 1, "nothing was wrong with the connection");
 }
 
@@ -119,43 +61,20 @@ async fn a_call_that_is_given_up_early_leaves_a_connection_that_answers_the_next
 async fn a_black_hole_ends_at_the_deadline_and_the_connection_is_replaced() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, subject) = (through(proxy.port()), user("ann"));
-    store.ping(call()).await.unwrap();
-    for rules in [(Rule::Swallow, Rule::Pass), (Rule::Pass, Rule::Swallow)] {
-        proxy.up(rules.0);
-        proxy.down(rules.1);
-        for _ in 0..2 {
-            let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Timeout);
-        }
-        proxy.up(Rule::Pass);
-        proxy.down(Rule::Pass);
-        // An attempt to connect that fell into the hole has to end first.
-        let limit = BACK_WITHIN + stickystore_memcached::CONNECT_TIMEOUT;
-        works_within(limit, &store, &subject, &[ErrorKind::Timeout, ErrorKind::Unavailable]).await;
-    }
+    // An attempt to connect that fell into the hole has to end first.
+    let back = BACK_WITHIN + CONNECT_TIMEOUT;
+    failing::a_black_hole(&through(proxy.port()), &proxy, &[ErrorKind::Timeout], back).await;
 }
 
 #[tokio::test]
 async fn callers_in_a_black_hole_make_one_connection_at_a_time_and_leave_nothing_behind() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, subject) = (through(proxy.port()), user("ann"));
-    store.ping(call()).await.unwrap();
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let before = tasks();
-    proxy.up(Rule::Swallow);
-    for _ in 0..4 {
-        let calls = (0..500).map(|_| {
-            let (store, subject) = (store.clone(), subject.clone());
-            tokio::spawn(async move { store.load(within(300), &subject).await.unwrap_err().kind() })
-        });
-        for call in calls.collect::<Vec<_>>() {
-            assert_eq!(call.await.unwrap(), ErrorKind::Timeout);
-        }
-        // One task for a connection, one for an attempt to connect, two in the proxy for either.
-        assert!(tasks() <= before + 6, "{} tasks, {before} before", tasks());
-    }
+    // One task for a connection, one for an attempt to connect, two in the proxy for either.
+    let tasks = 6;
+    let swallow = || proxy.up(Rule::Swallow);
+    failing::callers_leave_nothing_behind(&through(proxy.port()), 4, &[ErrorKind::Timeout], tasks, swallow)
+        .await;
     assert!(proxy.connections() <= 5, "{} connections", proxy.connections());
 }
 
@@ -166,9 +85,8 @@ const A_WRITE: usize = 100;
 async fn a_write_whose_connection_ends_says_what_is_known_and_sent_again_it_is_right() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, subject) = (through(proxy.port()), user("ann"));
     let (unknown, not_applied) = (Effect::Unknown, Effect::NotApplied);
-    for (i, (rules, effect)) in [
+    let cuts = [
         // The read before the write is lost: nothing was written.
         ((Rule::ResetAfter(20), Rule::Pass), not_applied),
         ((Rule::Pass, Rule::CutAfter(0)), not_applied),
@@ -176,21 +94,8 @@ async fn a_write_whose_connection_ends_says_what_is_known_and_sent_again_it_is_r
         // The write itself, or the answer to it.
         ((Rule::ResetAfter(A_WRITE), Rule::Pass), unknown),
         ((Rule::CutAfter(A_WRITE), Rule::Pass), unknown),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        store.ping(call()).await.unwrap();
-        proxy.up(rules.0);
-        proxy.down(rules.1);
-        let (name, entry) = (key(&i.to_string()), entry("v"));
-        let again = || store.insert(call(), &subject, EpochCheck::Is(None), name.clone(), entry.clone());
-        let error = again().await.unwrap_err();
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, effect), "{rules:?}");
-        proxy.up(Rule::Pass);
-        proxy.down(Rule::Pass);
-        assert_eq!(again().await.unwrap(), Outcome::Inserted, "{rules:?}");
-    }
+    ];
+    failing::a_write_cut_off(&through(proxy.port()), &proxy, &cuts, BACK_WITHIN).await;
 }
 
 #[tokio::test]
@@ -244,37 +149,14 @@ async fn an_answer_to_something_else_ends_the_connection_and_reaches_nobody() {
 async fn answers_that_come_byte_by_byte_are_whole() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    proxy.up(Rule::Split);
-    proxy.down(Rule::Split);
-    let (store, subject) = (through(proxy.port()), user("ann"));
-    for name in ["a", "b", "c"] {
-        assert_eq!(insert(&store, call(), &subject, name).await.unwrap(), Outcome::Inserted);
-    }
-    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 3);
-    let some = Read::some(subject.clone(), Keys::only([key("a"), key("z")]).unwrap());
-    assert_eq!(store.read_one(call(), some).await.unwrap().len(), 1);
+    failing::answers_byte_by_byte(&through(proxy.port()), &proxy).await;
 }
 
 #[tokio::test]
 async fn an_answer_cut_off_after_any_byte_is_an_error_and_never_absent() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, subject) = (through(proxy.port()), user("ann"));
-    insert(&store, call(), &subject, "a").await.unwrap();
-    for bytes in 0..200 {
-        store.ping(call()).await.unwrap();
-        proxy.down(Rule::CutAfter(bytes));
-        match store.load(call(), &subject).await {
-            Ok(profile) => {
-                assert_eq!(profile.len(), 1, "after {bytes} bytes");
-                assert!(bytes > 20, "a whole answer is longer than that");
-                return;
-            }
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "after {bytes} bytes"),
-        }
-        proxy.down(Rule::Pass);
-    }
-    panic!("the answer was longer than the test");
+    failing::an_answer_cut_off(&through(proxy.port()), &proxy, BACK_WITHIN).await;
 }
 
 #[tokio::test]
@@ -293,24 +175,10 @@ async fn a_single_call_does_not_wait_behind_a_batch() {
 #[tokio::test]
 async fn a_forgotten_runtime_is_no_loss_for_the_next_one() {
     let Some(server) = server(&[]) else { return };
-    let (store, subject) = (store(&server.url()), user("ann"));
-    let (moved, user) = (store.clone(), subject.clone());
-    let other = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(insert(&moved, call(), &user, "a")).unwrap()
-    });
-    assert_eq!(other.join().unwrap(), Outcome::Inserted);
-    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 1);
+    failing::a_forgotten_runtime(&store(&server.url())).await;
 }
 
 #[test]
 fn without_a_runtime_it_says_so() {
-    let store = store("memcache://127.0.0.1:1");
-    let call = call();
-    let mut ping = store.ping(call);
-    let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
-    match ping.as_mut().poll(context) {
-        std::task::Poll::Ready(Err(error)) => assert_eq!(error.kind(), ErrorKind::Config),
-        other => panic!("{other:?}"),
-    }
+    failing::no_runtime(&store("memcache://127.0.0.1:1"));
 }

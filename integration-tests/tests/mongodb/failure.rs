@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Call, Effect, EpochCheck, Erase, ErrorKind, Keys, Outcome, Read,
-    Result, Subject,
-};
-use stickystore_integration_tests::failing::{MACHINE, OVERRUN, timed};
+use stickystore_core::{AsyncStore as _, AsyncStoreExt as _, Effect, Erase, ErrorKind, Outcome};
+use stickystore_integration_tests::failing::{self, DEADLINE, MACHINE, OVERRUN, timed, works_within};
 use stickystore_integration_tests::proxy::{Proxy, Rule};
 use stickystore_mongodb::{CONNECT_TIMEOUT, Config, MongodbStore};
 
-use crate::bench::{call, entry, key, server, store, user, within};
+use crate::bench::{call, insert, server, store, user, within};
 
 /// How soon a server that is back is of use again: the driver looks for it twice a second, and a member alone elects itself.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -18,53 +15,21 @@ const BACK_WITHIN: Duration = Duration::from_secs(5);
 /// After how long a client that gets no answers is replaced, if the driver has not noticed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A deadline long enough to tell an early failure from one at the deadline.
-const DEADLINE: u64 = 400;
-
 /// How many operations there are at most at the same time, unless the URL says otherwise.
 const POOL: usize = 64;
+
+/// How long a call may take of those that see whether the store works again.
+const EACH: Duration = Duration::from_millis(DEADLINE);
 
 /// Through a proxy there is only the server behind it, whatever that says of itself.
 fn through(port: u16) -> MongodbStore {
     store(&format!("mongodb://127.0.0.1:{port}/?directConnection=true"))
 }
 
-async fn insert(store: &MongodbStore, call: Call, subject: &Subject, name: &str) -> Result<Outcome> {
-    store.insert(call, subject, EpochCheck::Is(None), key(name), entry(name)).await
-}
-
-/// Repeats until it works; what it may fail with on the way is known.
-async fn works_within(limit: Duration, store: &MongodbStore, subject: &Subject) {
-    let until = Instant::now() + limit + MACHINE;
-    loop {
-        match store.load(within(DEADLINE), subject).await {
-            Ok(_) => return,
-            Err(error) => {
-                let meanwhile = [ErrorKind::Timeout, ErrorKind::Unavailable];
-                assert!(meanwhile.contains(&error.kind()), "{error}");
-                assert!(Instant::now() < until, "not back within {limit:?}: {error}");
-            }
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_dead_server_is_unavailable_in_time_and_back_it_works_without_a_new_handle() {
     let Some(mut server) = server(&[]) else { return };
-    let (store, subject) = (store(&server.url()), user("ann"));
-    assert_eq!(insert(&store, call(), &subject, "a").await.unwrap(), Outcome::Inserted);
-    server.kill(0);
-    for _ in 0..3 {
-        let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-        let error = timed(DEADLINE, async |call| insert(&store, call, &subject, "b").await).await;
-        assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
-    }
-    let error = timed(DEADLINE, async |call| insert(&store, call, &subject, "b").await).await.unwrap_err();
-    assert_eq!(error.effect(), Effect::NotApplied, "nothing can be sent to nobody");
-    server.start_again(0);
-    assert_eq!(insert(&store, call(), &subject, "b").await.unwrap(), Outcome::Inserted);
-    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 2, "what was acknowledged is there");
+    failing::a_dead_server(&store(&server.url()), &mut server).await;
 }
 
 #[tokio::test]
@@ -75,11 +40,7 @@ async fn a_server_that_is_down_at_construction_is_unavailable_and_its_store_work
     let opened = timed(DEADLINE, async |call| MongodbStore::connect(&config, call).await).await;
     let error = opened.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error}");
-    let (store, subject) = (store(&server.url()), user("ann"));
-    let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    server.start_again(0);
-    assert!(store.load(call(), &subject).await.unwrap().is_empty());
+    failing::down_at_construction(&store(&server.url()), &mut server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,67 +57,23 @@ async fn a_restart_between_two_calls_goes_unnoticed_and_repetitions_are_counted(
 
 #[tokio::test]
 async fn a_paused_server_is_a_timeout_and_its_late_answers_reach_nobody_else() {
-    let Some(server) = server(&[]) else { return };
-    let (store, subjects) = (store(&server.url()), ["ann", "bob", "eve"].map(user));
-    for subject in &subjects {
-        insert(&store, call(), subject, subject.user.as_str()).await.unwrap();
-    }
-    server.pause(0);
-    for subject in &subjects {
-        let error = timed(DEADLINE, async |call| store.load(call, subject).await).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    }
-    let error = timed(50, async |call| insert(&store, call, &subjects[0], "late").await).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    server.resume(0);
-    works_within(BACK_WITHIN, &store, &subjects[0]).await;
-    for _ in 0..20 {
-        for subject in &subjects {
-            let profile = store.load(call(), subject).await.unwrap();
-            assert!(profile.get(subject.user.as_str()).is_some(), "everyone's answer is their own");
-        }
-    }
+    let Some(mut server) = server(&[]) else { return };
+    failing::a_paused_server(&store(&server.url()), &mut server, BACK_WITHIN).await;
 }
 
 #[tokio::test]
 async fn a_call_that_is_given_up_early_leaves_nothing_that_answers_the_next_one_wrong() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, ann, bob) = (through(proxy.port()), user("ann"), user("bob"));
-    insert(&store, call(), &ann, "ann").await.unwrap();
-    insert(&store, call(), &bob, "bob").await.unwrap();
-    for round in 0..20 {
-        proxy.down(Rule::Hold);
-        if round % 2 == 0 {
-            assert_eq!(store.load(within(20), &ann).await.unwrap_err().kind(), ErrorKind::Timeout);
-        } else {
-            let dropped = tokio::time::timeout(Duration::from_millis(20), store.load(call(), &ann)).await;
-            assert!(dropped.is_err(), "its answer is held");
-        }
-        proxy.down(Rule::Pass);
-        let profile = store.load(call(), &bob).await.unwrap();
-        assert!(profile.get("bob").is_some() && profile.len() == 1, "the late answer is not this one's");
-    }
+    failing::calls_given_up_early(&through(proxy.port()), &proxy).await;
 }
 
 #[tokio::test]
 async fn a_black_hole_ends_at_the_deadline_and_after_it_calls_work_again() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, subject) = (through(proxy.port()), user("ann"));
-    store.ping(call()).await.unwrap();
-    for rules in [(Rule::Swallow, Rule::Pass), (Rule::Pass, Rule::Swallow)] {
-        proxy.up(rules.0);
-        proxy.down(rules.1);
-        for _ in 0..3 {
-            let error = timed(DEADLINE, async |call| store.load(call, &subject).await).await.unwrap_err();
-            let kinds = [ErrorKind::Timeout, ErrorKind::Unavailable];
-            assert!(kinds.contains(&error.kind()), "{error}");
-        }
-        proxy.up(Rule::Pass);
-        proxy.down(Rule::Pass);
-        works_within(BACK_WITHIN + PATIENCE, &store, &subject).await;
-    }
+    let back = BACK_WITHIN + PATIENCE;
+    failing::a_black_hole(&through(proxy.port()), &proxy, failing::MEANWHILE, back).await;
 }
 
 #[tokio::test]
@@ -195,64 +112,29 @@ async fn callers_of_a_paused_server_end_in_time_and_leave_nothing_behind() {
         assert!(tasks() <= before + 2 * POOL + 10, "{} tasks, {before} before", tasks());
     }
     server.resume(0);
-    works_within(BACK_WITHIN + CONNECT_TIMEOUT, &store, &subject).await;
+    works_within(BACK_WITHIN + CONNECT_TIMEOUT, EACH, &store, &subject).await;
 }
 
 #[tokio::test]
 async fn callers_in_a_black_hole_end_in_time_and_leave_nothing_behind() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, subject) = (through(proxy.port()), user("ann"));
-    store.ping(call()).await.unwrap();
-    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let before = tasks();
+    let store = through(proxy.port());
     // The server's heartbeats still come: the driver notices nothing.
-    proxy.up(Rule::Swallow);
+    let swallow = || proxy.up(Rule::Swallow);
     // Longer than the store is patient.
-    for _ in 0..24 {
-        let calls = (0..500).map(|_| {
-            let (store, subject) = (store.clone(), subject.clone());
-            tokio::spawn(async move { store.load(within(300), &subject).await.unwrap_err().kind() })
-        });
-        for call in calls.collect::<Vec<_>>() {
-            let kind = call.await.unwrap();
-            assert!([ErrorKind::Timeout, ErrorKind::Unavailable].contains(&kind), "{kind:?}");
-        }
-        assert!(tasks() <= before + POOL + 20, "{} tasks, {before} before", tasks());
-    }
+    let rounds = 24;
+    failing::callers_leave_nothing_behind(&store, rounds, failing::MEANWHILE, POOL + 20, swallow).await;
     assert!(proxy.connections() <= 20, "{} connections", proxy.connections());
     proxy.up(Rule::Pass);
-    works_within(BACK_WITHIN + PATIENCE, &store, &subject).await;
+    works_within(BACK_WITHIN + PATIENCE, EACH, &store, &user("ann")).await;
 }
 
 #[tokio::test]
 async fn a_write_whose_connection_ends_says_that_its_outcome_is_unknown_and_sent_again_it_is_right() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    let (store, subject) = (through(proxy.port()), user("ann"));
-    for (i, rules) in [
-        (Rule::ResetAfter(40), Rule::Pass),
-        (Rule::CutAfter(40), Rule::Pass),
-        (Rule::Pass, Rule::ResetAfter(0)),
-        (Rule::Pass, Rule::CutAfter(0)),
-        (Rule::Pass, Rule::CutAfter(3)),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        works_within(BACK_WITHIN, &store, &subject).await;
-        proxy.up(rules.0);
-        proxy.down(rules.1);
-        let (name, entry) = (key(&i.to_string()), entry("v"));
-        let again = |millis| {
-            store.insert(within(millis), &subject, EpochCheck::Is(None), name.clone(), entry.clone())
-        };
-        let error = again(DEADLINE).await.unwrap_err();
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::Unknown), "{rules:?}");
-        proxy.up(Rule::Pass);
-        proxy.down(Rule::Pass);
-        assert_eq!(again(10_000).await.unwrap(), Outcome::Inserted, "{rules:?}");
-    }
+    failing::a_write_cut_off(&through(proxy.port()), &proxy, failing::UNKNOWN, BACK_WITHIN).await;
 }
 
 #[tokio::test]
@@ -276,15 +158,7 @@ async fn a_write_that_is_said_not_to_be_applied_is_not_applied_later_either() {
 async fn answers_that_come_byte_by_byte_are_whole() {
     let Some(server) = server(&[]) else { return };
     let proxy = Proxy::start(server.port()).await;
-    proxy.up(Rule::Split);
-    proxy.down(Rule::Split);
-    let (store, subject) = (through(proxy.port()), user("ann"));
-    for name in ["a", "b", "c"] {
-        assert_eq!(insert(&store, call(), &subject, name).await.unwrap(), Outcome::Inserted);
-    }
-    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 3);
-    let some = Read::some(subject.clone(), Keys::only([key("a"), key("z")]).unwrap());
-    assert_eq!(store.read_one(call(), some).await.unwrap().len(), 1);
+    failing::answers_byte_by_byte(&through(proxy.port()), &proxy).await;
 }
 
 #[tokio::test]
@@ -329,26 +203,12 @@ async fn an_answer_cut_off_after_any_byte_is_an_error_and_never_absent() {
 #[tokio::test]
 async fn a_forgotten_runtime_is_no_loss_for_the_next_one() {
     let Some(server) = server(&[]) else { return };
-    let (store, subject) = (store(&server.url()), user("ann"));
-    let (moved, user) = (store.clone(), subject.clone());
-    let other = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(insert(&moved, call(), &user, "a")).unwrap()
-    });
-    assert_eq!(other.join().unwrap(), Outcome::Inserted);
-    assert_eq!(store.load(call(), &subject).await.unwrap().len(), 1);
+    failing::a_forgotten_runtime(&store(&server.url())).await;
 }
 
 #[test]
 fn without_a_runtime_it_says_so() {
-    let store = store("mongodb://127.0.0.1:1");
-    let call = call();
-    let mut ping = store.ping(call);
-    let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
-    match ping.as_mut().poll(context) {
-        std::task::Poll::Ready(Err(error)) => assert_eq!(error.kind(), ErrorKind::Config),
-        other => panic!("{other:?}"),
-    }
+    failing::no_runtime(&store("mongodb://127.0.0.1:1"));
 }
 
 #[test]

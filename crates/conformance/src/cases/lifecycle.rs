@@ -162,12 +162,13 @@ pub(crate) async fn given_up_calls_disturb_no_other(cx: Context) -> CaseResult {
             1 => begin(cx.store().get(call, &ann, &key("k")), steps).await,
             _ => begin(cx.store().put(call, &ann, key("k"), entry("ann's")), steps).await,
         }
-        let profile = cx.store().load(cx.call(), &bob).await.expect("a load after one that was given up");
+        let profile =
+            cx.store().load(cx.call(), &bob).await.expect("a load of bob after a call that was given up");
         assert_entries(&profile, &[("k", &stands)], &format!("bob, after round {round}"));
-        let found = cx.store().get(cx.call(), &bob, &key("k")).await.expect("a get");
+        let found = cx.store().get(cx.call(), &bob, &key("k")).await.expect("a get of bob");
         assert_entry(found.as_ref(), Some(&stands), &format!("bob's entry, after round {round}"));
         let kept = act::insert(&cx, &bob, EpochCheck::Is(None), "k", &entry("lost")).await;
-        assert_eq!(kept, Outcome::Kept(stands.clone()), "an insert after round {round}");
+        assert_eq!(kept, Outcome::Kept(stands.clone()), "an insert of bob after round {round}");
         let profile = act::load(&cx, &ann).await;
         let value = profile.get("k").map(|entry| entry.value.as_str());
         assert_eq!((profile.len(), value), (1, Some("\"ann's\"")), "ann, after round {round}");
