@@ -7,8 +7,13 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+use stickystore_cassandra::{CassandraStore, Config, Replication};
+use stickystore_core::{Error, ErrorKind};
 
 use super::{Failing, Folder, Missing, Process, cache};
+use crate::words::call;
 
 /// The folder of the jars in the cache.
 const JARS: &str = "cassandra-5.0.5";
@@ -227,6 +232,28 @@ fn jars() -> PathBuf {
     cache::folder().join(JARS)
 }
 
+/// Makes the table of this URL, kept so many times. A node that has just started may have no time for a connection yet.
+///
+/// # Panics
+/// If it cannot be made within a minute.
+pub fn make_table(url: &str, copies: &str) {
+    let (config, copies) = (Config::from_url(url).unwrap(), copies.parse::<Replication>().unwrap());
+    let make = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let call = call();
+        let is_early =
+            |error: &Error| error.kind() == ErrorKind::Unavailable && Instant::now() < call.deadline;
+        loop {
+            match runtime.block_on(CassandraStore::apply_schema(&config, &copies, call)) {
+                Err(error) if is_early(&error) => {}
+                made => return made.unwrap(),
+            }
+        }
+    };
+    // Whoever asks may be on a runtime already.
+    std::thread::spawn(make).join().unwrap();
+}
+
 /// A port that nobody listens on now, on all of these addresses.
 fn free_port(nodes: &[Node]) -> u16 {
     loop {
@@ -246,11 +273,11 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The one of this process, with what `prepare` made of it when it was new; it ends with its last user.
+    /// The one of this process, with its table; it ends with its last user.
     ///
     /// # Errors
     /// If there is no Cassandra here and none is required.
-    pub fn get(prepare: impl FnOnce(&str)) -> Result<Arc<Self>, Missing> {
+    pub fn get() -> Result<Arc<Self>, Missing> {
         static SHARED: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
         // A test that failed to start one leaves it as it was.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,7 +291,7 @@ impl Shared {
                 Self { url: server.url("stickystore"), _server: Some(server) }
             }
         };
-        prepare(&running.url);
+        make_table(&running.url, "1");
         let running = Arc::new(running);
         *shared = Arc::downgrade(&running);
         Ok(running)

@@ -4,26 +4,14 @@ use std::sync::Arc;
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use stickystore_cassandra::{CassandraStore, Config, Replication};
+use stickystore_cassandra::{CassandraStore, Config};
 use stickystore_integration_tests::server::Missing;
-use stickystore_integration_tests::server::cassandra::{Cassandra, Setup, Shared};
+use stickystore_integration_tests::server::cassandra::{Cassandra, Setup, Shared, make_table};
 pub(crate) use stickystore_integration_tests::words::{call, entry, insert, key, user, within};
-
-/// Makes the table of this URL, kept once.
-pub(crate) fn make_table(url: &str) {
-    let config = Config::from_url(url).unwrap();
-    let make = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let once: Replication = "1".parse().unwrap();
-        runtime.block_on(CassandraStore::apply_schema(&config, &once, within(30_000))).unwrap();
-    };
-    // Whoever asks may be on a runtime already.
-    std::thread::spawn(make).join().unwrap();
-}
 
 /// The node that tests share, with its table.
 pub(crate) fn shared() -> Result<Arc<Shared>, Missing> {
-    Shared::get(make_table)
+    Shared::get()
 }
 
 /// The same; it says so and gives nothing where there is none.
@@ -34,7 +22,7 @@ pub(crate) fn shared_node() -> Option<Arc<Shared>> {
 /// A node of the test's own, with its table.
 pub(crate) fn node() -> Option<Cassandra> {
     let node = said(Cassandra::start(&Setup::default()))?;
-    make_table(&url(&node));
+    make_table(&url(&node), "1");
     Some(node)
 }
 

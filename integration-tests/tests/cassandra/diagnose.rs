@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use stickystore_cassandra::{CassandraStore, Config};
 use stickystore_core::{AsyncStore as _, Call, Clock as _, ErrorKind, Severity, SystemClock};
+use stickystore_integration_tests::server::cassandra::make_table;
 
-use crate::bench::{behind, call, make_table, shared_node, store};
+use crate::bench::{behind, call, shared_node, store};
 
 async fn names(store: &CassandraStore, call: Call) -> Vec<(&'static str, Severity)> {
     let findings = store.diagnose(call).await;
@@ -52,7 +53,7 @@ async fn a_table_that_is_missing_or_different_is_named() {
     assert_eq!(missing.ping(call()).await.unwrap_err().kind(), ErrorKind::Config);
 
     let session = behind(node.url()).await;
-    make_table(&other("commented"));
+    make_table(&other("commented"), "1");
     session
         .query_unpaged("ALTER TABLE commented WITH comment = 'ours' AND default_time_to_live = 60", ())
         .await
@@ -61,7 +62,7 @@ async fn a_table_that_is_missing_or_different_is_named() {
     assert!(found.contains(&("table-different", Severity::Note)), "{found:?}");
     assert!(found.contains(&("default-ttl", Severity::Note)), "{found:?}");
 
-    make_table(&other("newer"));
+    make_table(&other("newer"), "1");
     session.query_unpaged("ALTER TABLE newer WITH comment = 'stickystore layout 2'", ()).await.unwrap();
     let text = "CREATE TABLE IF NOT EXISTS foreign_one (a text PRIMARY KEY)";
     session.query_unpaged(text, ()).await.unwrap();

@@ -6,9 +6,9 @@ use stickystore_cassandra::{CassandraStore, Config};
 use stickystore_core::{AsyncStore as _, AsyncStoreExt as _, Effect, ErrorKind, Result};
 use stickystore_integration_tests::authority::{Authority, Issued};
 use stickystore_integration_tests::failing::MACHINE;
-use stickystore_integration_tests::server::cassandra::{Cassandra, Setup};
+use stickystore_integration_tests::server::cassandra::{Cassandra, Setup, make_table};
 
-use crate::bench::{behind, call, entry, key, make_table, said, shared_node, user, within};
+use crate::bench::{behind, call, entry, key, said, shared_node, user, within};
 
 /// A node that takes only TLS, with this certificate, and clients with none or with one of this authority.
 fn secure(own: &Issued, authority: &Authority, clients: &str, users: bool) -> Option<Cassandra> {
@@ -54,7 +54,7 @@ async fn assert_refused(config: &Config, kind: ErrorKind, says: &str) {
 async fn a_login_that_is_wrong_and_a_right_that_is_missing_are_denied_at_once() {
     let Some(node) = said(Cassandra::start(&Setup::default().with_users())) else { return };
     let url = node.url("stickystore").replacen("://", "://cassandra:cassandra@", 1);
-    make_table(&url);
+    make_table(&url, "1");
     works(&Config::from_url(&url).unwrap()).await.unwrap();
     let session = behind(&url).await;
     for statement in [

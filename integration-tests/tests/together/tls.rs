@@ -4,7 +4,7 @@ use std::fs;
 
 use stickystore::open_async;
 use stickystore_integration_tests::authority::Authority;
-use stickystore_integration_tests::server::cassandra::{Cassandra, Setup};
+use stickystore_integration_tests::server::cassandra::{Cassandra, Setup, make_table};
 use stickystore_integration_tests::server::memcached::Memcached;
 use stickystore_integration_tests::server::mongodb::MongoDb;
 use stickystore_integration_tests::server::redis::Redis;
@@ -85,7 +85,7 @@ async fn every_server_is_reached_over_tls_in_one_process() {
     let (Ok(redis), Ok(memcached), Ok(mongodb), Ok(cassandra)) = &servers else {
         return println!("skipped: a server is not installed");
     };
-    make_table(&cassandra.1).await;
+    make_table(&cassandra.1, "1");
     // All are open before the first is used, and used in turns.
     let mut open = Vec::new();
     for url in [&redis.1, &memcached.1, &mongodb.1, &cassandra.1] {
@@ -97,13 +97,4 @@ async fn every_server_is_reached_over_tls_in_one_process() {
             assert_eq!(assigned.text().as_deref(), Some("red"), "{}", sticky.info().scheme);
         }
     }
-}
-
-async fn make_table(url: &str) {
-    use stickystore::cassandra::{CassandraStore, Config};
-
-    let config = Config::from_url(url).unwrap();
-    let minute = std::time::Duration::from_secs(60);
-    let call = stickystore_core::Call::within(&stickystore_core::SystemClock, minute);
-    CassandraStore::apply_schema(&config, &"1".parse().unwrap(), call).await.unwrap();
 }
