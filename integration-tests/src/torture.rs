@@ -15,6 +15,7 @@ mod dice;
 mod faulty;
 pub mod history;
 pub mod judge;
+mod layers;
 mod log;
 mod merge;
 mod naive;

@@ -20,6 +20,9 @@ pub(crate) struct Options {
     /// What the random numbers begin with, to ask the same questions again; another one each time unless it is said.
     #[arg(long)]
     seed: Option<u64>,
+    /// With all layers around the store: cache, resilience, coalescing, metrics.
+    #[arg(long)]
+    layers: bool,
     /// Print the verdict as JSON.
     #[arg(long)]
     json: bool,
@@ -42,11 +45,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
 
 /// The program's arguments.
 fn words(options: &Options) -> Vec<String> {
-    let Options { backend, nodes, seconds, seed, json, plant } = options;
+    let Options { backend, nodes, seconds, seed, layers, json, plant } = options;
     let mut words =
         vec![format!("--backend={backend}"), format!("--nodes={nodes}"), format!("--seconds={seconds}")];
     words.extend(seed.map(|seed| format!("--seed={seed}")));
     words.extend(plant.as_ref().map(|plant| format!("--plant={plant}")));
+    words.extend(layers.then(|| "--layers".to_owned()));
     words.extend(json.then(|| "--json".to_owned()));
     words
 }
@@ -62,13 +66,22 @@ mod tests {
             nodes: 3,
             seconds: 5,
             seed: Some(7),
+            layers: true,
             json: true,
             plant: Some("fifo-ledger".to_owned()),
         };
         let words = words(&options);
         assert_eq!(
             words,
-            ["--backend=mongodb", "--nodes=3", "--seconds=5", "--seed=7", "--plant=fifo-ledger", "--json"]
+            [
+                "--backend=mongodb",
+                "--nodes=3",
+                "--seconds=5",
+                "--seed=7",
+                "--plant=fifo-ledger",
+                "--layers",
+                "--json"
+            ]
         );
     }
 }

@@ -17,6 +17,8 @@
 //! | put, remove, remove-if, insert that ignores erasures | again | never: between two attempts it could destroy what somebody else wrote, or answer wrongly |
 //! | erase | again | again, under the same epoch: it finds its own mark |
 //!
+//! What may have been applied by one attempt stays unknown, however a further one failed.
+//!
 //! A change is not sent again if a later write of the same call names the same user and key: they take effect in their order.
 //! `ping`, `diagnose` and `close` are sent once and wait for nobody.
 //!

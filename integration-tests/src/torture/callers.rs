@@ -63,8 +63,10 @@ pub(crate) struct Place {
 /// What a caller calls.
 #[derive(Clone)]
 pub(crate) struct Stores {
-    /// The store with everything bound.
+    /// The store with everything bound, in its layers if it has any.
     pub(crate) sticky: AsyncSticky,
+    /// The store without layers.
+    pub(crate) direct: AsyncSticky,
     /// What Optimizely-like SDKs are given.
     pub(crate) profiles: Arc<dyn Profiles>,
     /// The same where they only track.

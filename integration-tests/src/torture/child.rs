@@ -16,6 +16,7 @@ use stickystore_services::vwo::{AsyncUserStorageService, Ledger};
 use super::callers::{Caller, MORTAL, Place, Stores, users};
 use super::clock::Apart;
 use super::faulty::{Faulty, Rates};
+use super::layers::{STALE, layered};
 use super::log::{Log, Side};
 use super::naive::{Texts, Whole};
 use super::plants::Plant;
@@ -56,6 +57,8 @@ pub(crate) struct Order {
     pub(crate) log: PathBuf,
     /// The bug that is planted, by name.
     pub(crate) plant: Option<String>,
+    /// Whether all layers are around the store.
+    pub(crate) is_layered: bool,
     /// What goes wrong in the process itself.
     pub(crate) rates: Rates,
 }
@@ -82,7 +85,8 @@ pub(crate) fn child(order: &str) {
 async fn run(order: &Order, is_stopped: &Arc<AtomicBool>) {
     let sign = if order.url.contains('?') { '&' } else { '?' };
     let opened = stickystore::open_async(&format!("{}{sign}namespace=torture", order.url)).await.unwrap();
-    let log = Arc::new(Log::create(&order.log, order.ahead));
+    let behind = if order.is_layered { STALE.as_millis() } else { 0 };
+    let log = Arc::new(Log::create(&order.log, order.ahead, u64::try_from(behind).unwrap()));
     let hits = Arc::clone(&log);
     let rates = order.rates;
     let seed = order.seed ^ (order.process << 32) ^ (order.life << 48);
@@ -128,17 +132,19 @@ fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) 
         .with_replace_back_after(REPLACE_BACK_AFTER);
     let plant = order.plant.as_deref().map(|name| Plant::named(name).unwrap());
     let store: Arc<dyn AsyncStore> = Arc::clone(store) as _;
-    let store = plant.map_or(Arc::clone(&store), |plant| plant.in_store(store));
+    let direct = plant.map_or(Arc::clone(&store), |plant| plant.in_store(store));
+    let store = if order.is_layered { layered(Arc::clone(&direct)) } else { Arc::clone(&direct) };
     let ledger = Ledger::new(Ledger::WINDOW).unwrap();
     let stores = |settings: Settings, ttl: Option<Duration>| {
         let ledgered = AsyncUserStorageService::new(Arc::clone(&store), settings.clone());
         let planted = plant.and_then(|plant| plant.in_profiles(&store, &settings));
-        let sticky = AsyncSticky::new(Arc::clone(&store), settings);
+        let sticky = AsyncSticky::new(Arc::clone(&store), settings.clone());
         Stores {
             profiles: planted.unwrap_or_else(|| Arc::new(sticky.optimizely())),
             tracking: Arc::new(sticky.optimizely().tracking_only()),
             ledgered: ledgered.with_ledger(ledger.clone()),
             ttl: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap()),
+            direct: AsyncSticky::new(Arc::clone(&direct), settings),
             sticky,
         }
     };

@@ -11,7 +11,7 @@ use super::run::{Plan, Until, run};
 use crate::server::Missing;
 
 /// How it is called.
-const USAGE: &str = "usage: torture [--backend <name>] [--nodes <n>] [--seconds <n> | --acts <n>] [--seed <n>] [--plant <name>] [--json]";
+const USAGE: &str = "usage: torture [--backend <name>] [--nodes <n>] [--seconds <n> | --acts <n>] [--seed <n>] [--layers] [--plant <name>] [--json]";
 
 /// How long a run takes unless it is told.
 const SECONDS: u64 = 60;
@@ -63,6 +63,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
         seed,
         until: Until::Time(Duration::from_secs(SECONDS)),
         plant: None,
+        is_layered: false,
     };
     let mut is_json = false;
     // `--name=value` is `--name value`.
@@ -96,6 +97,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
                 }
             }
             "--json" => is_json = true,
+            "--layers" => plan.is_layered = true,
             _ => return Err(format!("no option {argument:?}")),
         }
     }
@@ -115,8 +117,10 @@ mod tests {
 
     #[test]
     fn what_is_said_is_planned() {
-        let (plan, is_json) = parsed("--backend=mongodb --nodes 3 --seconds 5 --seed=7 --json").unwrap();
+        let (plan, is_json) =
+            parsed("--backend=mongodb --nodes 3 --seconds 5 --seed=7 --layers --json").unwrap();
         assert_eq!((plan.backend, plan.nodes, plan.seed, is_json), (Backend::MongoDb, 3, 7, true));
+        assert!(plan.is_layered);
         assert!(matches!(plan.until, Until::Time(time) if time == Duration::from_secs(5)));
     }
 

@@ -51,8 +51,11 @@ pub enum Fate {
 /// What a read showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
-    /// When the call was made and answered.
+    /// Within when it stood there: until the call was answered, and from when it was made, or earlier if what answered may be
+    /// behind.
     pub span: Span,
+    /// When the call was made.
+    pub asked: Moment,
     /// The token that stood there; nothing if nothing did.
     pub token: Option<String>,
     /// How far its reader's clock is ahead, in nanoseconds.

@@ -69,6 +69,8 @@ struct Graph<'a> {
 struct Seen {
     begin: Moment,
     end: Moment,
+    /// When the call was made; by that, what has expired is left out.
+    asked: Moment,
     /// An error is a token of nobody's.
     state: Result<State, String>,
     ahead: i64,
@@ -115,6 +117,7 @@ impl<'a> Graph<'a> {
         let read = |sighting: &Sighting| Seen {
             begin: sighting.span.begin,
             end: sighting.span.end,
+            asked: sighting.asked,
             state: match &sighting.token {
                 None => Ok(None),
                 Some(token) => {
@@ -129,6 +132,7 @@ impl<'a> Graph<'a> {
         let told = told.map(|(place, told)| Seen {
             begin: told.span.begin,
             end: told.span.end,
+            asked: told.span.begin,
             state: Ok(Some(place)),
             ahead: 0,
             how: How::Told,
@@ -138,6 +142,7 @@ impl<'a> Graph<'a> {
         let erased = erased.map(|erasure| Seen {
             begin: erasure.span.begin,
             end: erasure.span.end,
+            asked: erasure.span.begin,
             state: Ok(None),
             ahead: 0,
             how: How::Erased,
@@ -203,7 +208,7 @@ impl<'a> Graph<'a> {
             return Some(format!("{token} stands, of which its caller was told that it was refused"));
         }
         if let Some(dies) = attempt.dies
-            && dies.end < shifted(seen.begin, seen.ahead)
+            && dies.end < shifted(seen.asked, seen.ahead)
         {
             return Some(format!("{token} stands, which has expired"));
         }

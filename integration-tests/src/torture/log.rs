@@ -53,6 +53,8 @@ pub(crate) struct Call {
     pub(crate) side: Side,
     /// The user.
     pub(crate) user: String,
+    /// How old what it shows may be, in milliseconds.
+    pub(crate) behind: u64,
     /// What is asked.
     pub(crate) ask: Ask,
 }
@@ -140,22 +142,33 @@ impl From<Told> for Fate {
 #[derive(Debug)]
 pub(crate) struct Log {
     file: Mutex<File>,
+    behind: u64,
     next: AtomicU64,
 }
 
 impl Log {
-    /// A new log in this file.
-    pub(crate) fn create(path: &Path, ahead: i64) -> Self {
+    /// A new log in this file, of a process whose clock is so many milliseconds ahead, and whose answers may be so many
+    /// milliseconds old.
+    pub(crate) fn create(path: &Path, ahead: i64, behind: u64) -> Self {
         let file = OpenOptions::new().create_new(true).append(true).open(path).unwrap();
-        let log = Self { file: Mutex::new(file), next: AtomicU64::new(0) };
+        let log = Self { file: Mutex::new(file), behind, next: AtomicU64::new(0) };
         log.write(&Line::Start { ahead });
         log
     }
 
     /// A call is about to be made; gives its number.
     pub(crate) fn call(&self, side: Side, user: &str, ask: Ask) -> u64 {
+        let behind = if side == Side::Ours { self.behind } else { 0 };
+        self.called(Call { side, user: user.to_owned(), behind, ask })
+    }
+
+    /// Under these keys is about to be read what stands in the store itself; gives the call's number.
+    pub(crate) fn look(&self, user: &str, keys: Vec<String>) -> u64 {
+        self.called(Call { side: Side::Ours, user: user.to_owned(), behind: 0, ask: Ask::Read { keys } })
+    }
+
+    fn called(&self, call: Call) -> u64 {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let call = Call { side, user: user.to_owned(), ask };
         self.write(&Line::Call { id, at: clock::now(), call });
         id
     }

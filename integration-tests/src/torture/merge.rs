@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::history::{Attempt, EntryHistory, Erasure, Fate, Moment, NEVER, Sighting, Span, shifted};
 use super::judge::{Kind, judge};
-use super::log::{Answer, Ask, Logged, Made, Side};
+use super::log::{Answer, Ask, Call, Logged, Made, Side, Told};
 
 /// What one side of a run has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,16 +56,18 @@ fn histories(logs: &[Logged], side: Side) -> BTreeMap<(String, String), EntryHis
     let mut erasures = HashMap::<&str, Vec<Erasure>>::new();
     for log in logs {
         let ahead = log.ahead * 1_000_000;
+        let read_from = reads_begin(log, side);
         for Made { at: begin, call, answer } in log.calls.iter().filter(|made| made.call.side == side) {
             let end = answer.as_ref().map_or(NEVER, |(at, _)| *at);
-            let span = Span::new(*begin, end);
             let named = |key: &str| (call.user.clone(), key.to_owned());
             match (&call.ask, answer.as_ref().map(|(_, answer)| answer)) {
                 (Ask::Read { keys }, Some(Answer::Shown(shown))) => {
                     for key in keys {
                         let token = shown.get(key).cloned();
+                        let from = read_from(call, key, *begin);
                         entries.entry(named(key)).or_default().sightings.push(Sighting {
-                            span,
+                            span: Span::new(from, end),
+                            asked: *begin,
                             token,
                             ahead,
                         });
@@ -81,8 +83,10 @@ fn histories(logs: &[Logged], side: Side) -> BTreeMap<(String, String), EntryHis
                         let (fate, winner) =
                             saved.map_or((Fate::Unknown, None), |(told, winner)| (told.into(), winner));
                         if let Some(winner) = winner {
+                            let from = read_from(call, key, *begin);
                             entries.entry(named(key)).or_default().sightings.push(Sighting {
-                                span,
+                                span: Span::new(from, end),
+                                asked: *begin,
                                 token: Some(winner),
                                 ahead,
                             });
@@ -118,6 +122,38 @@ fn histories(logs: &[Logged], side: Side) -> BTreeMap<(String, String), EntryHis
     entries
 }
 
+/// From when what a call shows of an entry may be, given when it was made: as old as its answers may be, but not older than
+/// what this process had been told of its own writes by then.
+fn reads_begin(log: &Logged, side: Side) -> impl Fn(&Call, &str, Moment) -> Moment {
+    let mut known = HashMap::<(String, Option<String>), Vec<Span>>::new();
+    for Made { at: begin, call, answer } in &log.calls {
+        let mut knows = |key: Option<&String>, end: &Moment| {
+            let spans = known.entry((call.user.clone(), key.cloned())).or_default();
+            spans.push(Span::new(*begin, *end));
+        };
+        if call.side != side {
+            continue;
+        }
+        match answer {
+            Some((end, Answer::Saved(saved))) => {
+                let stands = saved.iter().filter(|(_, (told, _))| *told == Told::Acknowledged);
+                stands.for_each(|(key, _)| knows(Some(key), end));
+            }
+            Some((end, Answer::Erased { surely: true })) => knows(None, end),
+            _ => {}
+        }
+    }
+    move |call, key, begin| {
+        let age = begin.saturating_sub(call.behind * 1_000_000);
+        if age == begin {
+            return begin;
+        }
+        let named = |key: Option<&str>| known.get(&(call.user.clone(), key.map(str::to_owned)));
+        let spans = [named(Some(key)), named(None)].into_iter().flatten().flatten();
+        spans.filter(|span| span.end <= begin).map(|span| span.begin).fold(age, Moment::max)
+    }
+}
+
 /// Everything that happened to an entry until then, in its order, in milliseconds before it.
 fn story(history: &EntryHistory, until: Moment) -> String {
     let mut events = Vec::new();
@@ -149,11 +185,11 @@ fn ago(moment: Moment, until: Moment) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::log::{Call, Sent, Told};
+    use super::super::log::Sent;
     use super::*;
 
     fn made(at: Moment, ask: Ask, answer: Option<(Moment, Answer)>) -> Made {
-        Made { at, call: Call { side: Side::Ours, user: "u".to_owned(), ask }, answer }
+        Made { at, call: Call { side: Side::Ours, user: "u".to_owned(), behind: 0, ask }, answer }
     }
 
     fn save(token: &str, held: Option<&str>) -> Ask {
@@ -204,5 +240,23 @@ mod tests {
         let written = made(1, save("a", None), saved(2, Told::Acknowledged, None));
         let erased = made(3, Ask::Erase, Some((4, Answer::Erased { surely: false })));
         assert_eq!(counts(vec![written, erased, look(9, Some("a")), look(20, None)]), (1, 0, 0, 0));
+    }
+
+    #[test]
+    fn an_answer_may_be_as_old_as_it_says_but_not_older_than_what_its_process_wrote() {
+        let old = |mut made: Made| {
+            made.call.behind = 50;
+            made
+        };
+        let ms = 1_000_000;
+        let written = || made(100 * ms, save("a", None), saved(110 * ms, Told::Acknowledged, None));
+        let empty = || old(look(140 * ms, None));
+        let lost = |calls: Vec<Vec<Made>>| {
+            let logs: Vec<_> = calls.into_iter().map(|calls| Logged { calls, ..Logged::default() }).collect();
+            tally(&logs, Side::Ours, 0).lost
+        };
+        assert_eq!(lost(vec![vec![written()], vec![empty()]]), 0);
+        assert_eq!(lost(vec![vec![written(), empty()]]), 1);
+        assert_eq!(lost(vec![vec![written()], vec![old(look(161 * ms, None))]]), 1);
     }
 }

@@ -36,6 +36,8 @@ pub struct Plan {
     pub seed: u64,
     /// How long the callers go on.
     pub until: Until,
+    /// Whether all layers are around the store.
+    pub is_layered: bool,
     /// A bug that is planted, by its name among [`PLANTS`](super::PLANTS).
     pub plant: Option<&'static str>,
 }
@@ -96,6 +98,7 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         to: if let Until::Acts(acts) = plan.until { acts } else { u64::MAX },
         log: folder.path().to_owned(),
         plant: plan.plant.map(str::to_owned),
+        is_layered: plan.is_layered,
         rates: plan.backend.rates(plan.nodes),
     };
     let mut processes: Vec<_> = (0..plan.backend.processes()).map(order).map(&mut ordered).collect();

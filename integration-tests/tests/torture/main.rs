@@ -15,11 +15,15 @@ const SEED: u64 = 1;
 /// One run at a time: each has the machine to itself, or too little happens in it.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Runs until each process has served so many requests; nothing where there is no such server, which it says.
-fn torture(backend: Backend, acts: u64, plant: Option<&'static str>) -> Option<Verdict> {
+/// A run on this store until each process has served so many requests.
+fn plan(backend: Backend, acts: u64) -> Plan {
+    Plan { backend, nodes: 1, seed: SEED, until: Until::Acts(acts), is_layered: false, plant: None }
+}
+
+/// Runs it; nothing where there is no such server, which it says.
+fn torture(plan: &Plan) -> Option<Verdict> {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let plan = Plan { backend, nodes: 1, seed: SEED, until: Until::Acts(acts), plant };
-    match run(env!("CARGO_BIN_EXE_torture"), &plan) {
+    match run(env!("CARGO_BIN_EXE_torture"), plan) {
         Ok(verdict) => Some(verdict),
         Err(Missing(why)) => {
             println!("skipped: {why}");

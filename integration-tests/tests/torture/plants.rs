@@ -1,8 +1,8 @@
 //! It can fail: each planted bug is found.
 
-use stickystore_integration_tests::torture::{Backend, PLANTS};
+use stickystore_integration_tests::torture::{Backend, PLANTS, Plan};
 
-use crate::torture;
+use crate::{plan, torture};
 
 /// How many requests are served: what most bugs need many times over.
 const ACTS: u64 = 3_000;
@@ -21,7 +21,7 @@ fn every_planted_bug_is_found() {
         .filter(|plant| *plant != IN_THE_SERVER)
         .filter(|plant| {
             let acts = if RARE.contains(plant) { RARE_ACTS } else { ACTS };
-            let verdict = torture(Backend::Memory, acts, Some(plant)).unwrap();
+            let verdict = torture(&Plan { plant: Some(plant), ..plan(Backend::Memory, acts) }).unwrap();
             let found = verdict.stickystore.lost + verdict.stickystore.flipped;
             println!("{plant}: {found} found");
             found == 0 || verdict.objection().is_none()
@@ -33,7 +33,8 @@ fn every_planted_bug_is_found() {
 #[test]
 fn a_server_that_keeps_nothing_is_found() {
     // Long enough that it is killed.
-    let Some(verdict) = torture(Backend::Redis, 4_000, Some(IN_THE_SERVER)) else { return };
+    let plan = Plan { plant: Some(IN_THE_SERVER), ..plan(Backend::Redis, 4_000) };
+    let Some(verdict) = torture(&plan) else { return };
     assert!(verdict.faults.contains_key("server killed"), "{verdict}");
     assert!(verdict.stickystore.lost > 0, "{verdict}");
 }

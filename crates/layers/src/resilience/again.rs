@@ -46,7 +46,7 @@ impl<I: Clone, T, F: Fn(usize, &I) -> bool> Pending<I, T, F> {
     pub(super) fn answered(&mut self, answers: Vec<Result<T>>) {
         for (at, answer) in self.sent.drain(..).zip(answers) {
             if let Some(slot) = self.answers.get_mut(at) {
-                *slot = Some(answer);
+                *slot = Some(after(slot.as_ref(), answer));
             }
         }
     }
@@ -106,7 +106,7 @@ impl<'a> Changes<'a> {
             for (change, answer) in changes.into_iter().zip(answers) {
                 let slot = self.answers.get_mut(write).and_then(|answers| answers.get_mut(change));
                 if let Some(slot) = slot {
-                    *slot = Some(answer);
+                    *slot = Some(after(slot.as_ref(), answer));
                 }
             }
         }
@@ -146,6 +146,17 @@ impl<'a> Changes<'a> {
         let is_safe = error.effect() == Effect::NotApplied || finds_itself(change, write.epoch());
         let is_last = last.get(&(write.subject(), change.key())).is_none_or(|last| *last == at);
         tries.is_passing(error) && is_safe && is_last
+    }
+}
+
+/// What is said of an item after a further attempt: where an earlier one may have been applied, a failure does not say that
+/// none was.
+fn after<T>(before: Option<&Result<T>>, answer: Result<T>) -> Result<T> {
+    match before {
+        Some(Err(before)) if before.effect() == Effect::Unknown => {
+            answer.map_err(|error| error.with_effect(Effect::Unknown))
+        }
+        _ => answer,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is sent again, how often, and what never is.
 
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Change, EpochCheck, Erase, ErrorKind, Outcome, Read, StoreExt as _,
-    Write,
+    AsyncStore as _, AsyncStoreExt as _, Change, Effect, EpochCheck, Erase, ErrorKind, Outcome, Read,
+    StoreExt as _, Write,
 };
 use stickystore_layers::resilience::{Config, Resilient};
 
@@ -70,6 +70,22 @@ async fn an_unknown_insert_or_replace_finds_itself() {
 }
 
 #[tokio::test]
+async fn what_may_have_been_applied_by_one_attempt_is_unknown_however_the_next_one_failed() {
+    let (store, resilient) = world([Fault::After, BEFORE, BEFORE]);
+    let insert = Change::Insert(key(), entry("red"));
+    let error = resilient.change(call(), &subject(), EpochCheck::Is(None), insert).await.unwrap_err();
+    assert_eq!((error.effect(), store.attempts()), (Effect::Unknown, 3));
+    assert!(store.memory.get(call(), &subject(), &key()).unwrap().is_some(), "it was applied");
+    store.plan([Fault::After, Fault::Before(ErrorKind::Denied)]);
+    let error = resilient.erase_one(call(), Erase::new(subject(), call().now)).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect(), store.attempts()), (ErrorKind::Denied, Effect::Unknown, 5));
+    store.plan([BEFORE; 3]);
+    let insert = Change::Insert(key(), entry("blue"));
+    let error = resilient.change(call(), &subject(), EpochCheck::Is(None), insert).await.unwrap_err();
+    assert_eq!(error.effect(), Effect::NotApplied, "no attempt was");
+}
+
+#[tokio::test]
 async fn what_could_destroy_when_sent_twice_is_never_sent_again_when_unknown() {
     let read = entry("read");
     for (epoch, change) in [
@@ -80,7 +96,7 @@ async fn what_could_destroy_when_sent_twice_is_never_sent_again_when_unknown() {
     ] {
         let (store, resilient) = world([Fault::After]);
         let error = resilient.change(call(), &subject(), epoch, change.clone()).await.unwrap_err();
-        assert_eq!(error.effect(), stickystore_core::Effect::Unknown);
+        assert_eq!(error.effect(), Effect::Unknown);
         assert_eq!(store.attempts(), 1, "{change:?}");
     }
 }

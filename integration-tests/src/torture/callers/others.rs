@@ -33,10 +33,15 @@ impl Caller {
         self.place.log.answer(id, Answer::Saved(BTreeMap::from([(key, told)])));
     }
 
-    /// Looks at everything that the user has.
+    /// Looks at everything that the user has, through all layers or past them.
     pub(super) async fn look(&mut self, user: &str) {
-        let id = self.place.log.call(self.side, user, Ask::Read { keys: all_keys() });
-        let (sticky, owned) = (self.stores(user).sticky, user.to_owned());
+        let stores = self.stores(user);
+        let (sticky, id) = if self.dice.happens(500) {
+            (stores.direct, self.place.log.look(user, all_keys()))
+        } else {
+            (stores.sticky, self.place.log.call(self.side, user, Ask::Read { keys: all_keys() }))
+        };
+        let owned = user.to_owned();
         let profile = self.wait(async move { sticky.load(&owned).await }).await.and_then(Result::ok);
         let answer = profile.as_ref().map_or(Answer::Nothing, shown);
         self.place.log.answer(id, answer);
@@ -53,8 +58,8 @@ impl Caller {
     /// Looks at a user until there is an answer.
     pub(crate) async fn audit(&mut self, user: &str) {
         for _ in 0..AUDITS {
-            let id = self.place.log.call(self.side, user, Ask::Read { keys: all_keys() });
-            match self.stores(user).sticky.load(user).await {
+            let id = self.place.log.look(user, all_keys());
+            match self.stores(user).direct.load(user).await {
                 Ok(profile) => {
                     self.place.log.answer(id, shown(&profile));
                     return;

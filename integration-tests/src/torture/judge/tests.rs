@@ -32,7 +32,8 @@ fn blind(attempt: Attempt) -> Attempt {
 }
 
 fn saw(begin: u64, token: Option<&str>) -> Sighting {
-    Sighting { span: Span::new(begin, begin + 1), token: token.map(str::to_owned), ahead: 0 }
+    let span = Span::new(begin, begin + 1);
+    Sighting { span, asked: begin, token: token.map(str::to_owned), ahead: 0 }
 }
 
 fn history(attempts: &[Attempt], sightings: &[Sighting]) -> EntryHistory {
@@ -64,8 +65,20 @@ fn what_was_acknowledged_and_is_gone_is_lost() {
 
 #[test]
 fn a_read_that_began_before_the_answer_may_miss_it() {
-    let early = Sighting { span: Span::new(1, 9), token: None, ahead: 0 };
+    let early = Sighting { span: Span::new(1, 9), ..saw(1, None) };
     is_fine(&history(&[wrote("a", 1, 2, None)], &[early]));
+}
+
+#[test]
+fn an_answer_that_may_be_behind_may_miss_what_was_acknowledged_before_but_shows_nothing_that_has_expired() {
+    let behind = |from: u64, asked: u64, token: Option<&str>| Sighting {
+        span: Span::new(from, asked + 1),
+        ..saw(asked, token)
+    };
+    is_fine(&history(&[wrote("a", 1, 2, None)], &[behind(1, 9, None)]));
+    assert_eq!(kinds(&history(&[wrote("a", 1, 2, None)], &[behind(5, 9, None)])), [Kind::Lost]);
+    let mortal = dies(wrote("a", 1, 2, None), 100);
+    assert_eq!(kinds(&history(&[mortal], &[behind(90, 120, Some("a"))])), [Kind::Flipped]);
 }
 
 #[test]
