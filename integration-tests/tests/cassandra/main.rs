@@ -5,5 +5,6 @@ mod bench;
 mod conformance;
 mod diagnose;
 mod failure;
+mod round_trips;
 mod secure;
 mod server_side;

@@ -8,4 +8,5 @@ mod failure;
 mod liar;
 mod logins;
 mod processes;
+mod round_trips;
 mod server_side;

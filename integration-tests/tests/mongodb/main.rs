@@ -15,5 +15,6 @@ mod failover;
 mod failure;
 mod pipeline;
 mod processes;
+mod round_trips;
 mod server_side;
 mod tls;
