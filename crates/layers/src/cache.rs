@@ -24,8 +24,11 @@
 #![deny(clippy::missing_trait_methods)]
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use stickystore_core::{
     AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, ErrorKind, Finding, Keys, Namespace,
@@ -75,6 +78,9 @@ struct Inner<S> {
     store: S,
     info: StoreInfo,
     config: Config,
+    /// The ages of the configuration: what each hit is compared with.
+    age_millis: u64,
+    absent_millis: u64,
     memory: Memory,
     is_closed: AtomicBool,
 }
@@ -84,8 +90,10 @@ impl<S: AsyncStore> Cached<S> {
     pub fn new(store: S, config: &Config) -> Self {
         let behind = config.oldest().max(store.info().reads_behind.unwrap_or_default());
         let info = store.info().clone().reads_behind(behind);
+        let (age_millis, absent_millis) = (millis(config.age), millis(config.absent_age.min(config.age)));
         let (config, memory) = (config.clone(), Memory::new(config));
-        Self(Arc::new(Inner { store, info, config, memory, is_closed: AtomicBool::new(false) }))
+        let is_closed = AtomicBool::new(false);
+        Self(Arc::new(Inner { store, info, config, age_millis, absent_millis, memory, is_closed }))
     }
 
     /// The store.
@@ -111,26 +119,70 @@ impl<S: AsyncStore> Cached<S> {
     }
 }
 
+/// What a read gives.
+type Reading<'f> = Pin<Box<dyn Future<Output = Vec<Result<Profile>>> + Send + 'f>>;
+
+/// A read: what is held answers at once, or else the store is asked.
+struct Reads<'f, S> {
+    inner: &'f Arc<Inner<S>>,
+    call: Call,
+    reads: &'f [Read],
+    asked: Option<Reading<'f>>,
+}
+
+#[expect(clippy::missing_trait_methods, reason = "what the lint is for are the methods of stores")]
+impl<S: AsyncStore> Future for Reads<'_, S> {
+    type Output = Vec<Result<Profile>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { inner, call, reads, .. } = *self;
+        if let Some(asked) = &mut self.asked {
+            return asked.as_mut().poll(context);
+        }
+        let is_refused = inner.is_refused(call);
+        if !is_refused
+            && let [read] = reads
+            && let Some(profile) = inner.answer(call, read)
+        {
+            return Poll::Ready(vec![Ok(profile)]);
+        }
+        let asked = if is_refused { inner.store.read(call, reads) } else { inner.ask(call, reads) };
+        self.asked.insert(asked).as_mut().poll(context)
+    }
+}
+
 impl<S: AsyncStore> Inner<S> {
+    /// What is held of these, and of the others what the store answers.
+    fn ask<'f>(self: &'f Arc<Self>, call: Call, reads: &'f [Read]) -> Reading<'f> {
+        let answers = reads.iter().map(|read| self.answer(call, read).map(Ok)).collect();
+        Box::pin(read::Pending::new(self, call, reads, answers).answers())
+    }
+
     fn hit(&self, now: UnixMillis, subject: &Subject) -> Option<Profile> {
         let held = self.memory.get(subject)?;
         if !self.is_fresh(&held, now) || self.is_closed.load(Ordering::Acquire) {
             return None;
         }
-        self.memory.hold_whole(subject, &held);
+        if held.is_small() {
+            self.memory.hold_whole(subject, &held);
+        }
         numbers::hit(self.info.scheme);
         Some(held.into_profile(now))
     }
 
+    fn answer(&self, call: Call, read: &Read) -> Option<Profile> {
+        let profile = self.hit(call.now, &read.subject)?;
+        Some(keyed(profile, &read.keys, call.now))
+    }
+
     fn is_fresh(&self, held: &Held, now: UnixMillis) -> bool {
-        let absent = self.config.absent_age.min(self.config.age);
-        let age = if held.is_absent() { absent } else { self.config.age };
+        let age = if held.is_absent() { self.absent_millis } else { self.age_millis };
         is_within(held, now, age)
     }
 
     /// Whether the store has to answer, as a call is closed or too late.
     fn is_refused(&self, call: Call) -> bool {
-        self.is_closed.load(Ordering::Acquire) || call.remaining().is_zero()
+        self.is_closed.load(Ordering::Acquire) || Instant::now() >= call.deadline
     }
 
     /// This answer, or an older one where it says that the store failed and the configuration allows it.
@@ -141,7 +193,7 @@ impl<S: AsyncStore> Inner<S> {
         if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
             return answer;
         }
-        let held = self.memory.get(&read.subject).filter(|held| is_within(held, call.now, stale));
+        let held = self.memory.get(&read.subject).filter(|held| is_within(held, call.now, millis(stale)));
         held.map_or(answer, |held| {
             numbers::stale(self.info.scheme);
             Ok(keyed(held.profile(call.now), &read.keys, call.now))
@@ -150,8 +202,13 @@ impl<S: AsyncStore> Inner<S> {
 }
 
 /// Whether what is held is of this time or at most so much older. What was read at a later time lacks what has expired since.
-fn is_within(held: &Held, now: UnixMillis, age: std::time::Duration) -> bool {
-    held.at <= now && now.since(held.at) < age
+fn is_within(held: &Held, now: UnixMillis, age: u64) -> bool {
+    now.get().checked_sub(held.at.get()).is_some_and(|passed| passed < age)
+}
+
+/// Rounded up: less than that many whole milliseconds is less than the time.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 fn keyed(profile: Profile, keys: &Keys, now: UnixMillis) -> Profile {
@@ -167,22 +224,9 @@ impl<S: AsyncStore> AsyncStore for Cached<S> {
         &self.0.info
     }
 
-    async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
-        let hit = |read: &Read| {
-            let profile = self.0.hit(call.now, &read.subject)?;
-            Some(Ok(keyed(profile, &read.keys, call.now)))
-        };
-        if self.0.is_refused(call) {
-            return self.0.store.read(call, reads).await;
-        }
-        // The way of nearly all calls.
-        if let [read] = reads
-            && let Some(answer) = hit(read)
-        {
-            return vec![answer];
-        }
-        let answers = reads.iter().map(hit).collect();
-        Box::pin(read::Pending::new(&self.0, call, reads, answers).answers()).await
+    // Written out, since nearly all calls are hits: what they do not need is not made, and the future is small.
+    fn read<'s: 'f, 'r: 'f, 'f>(&'s self, call: Call, reads: &'r [Read]) -> Reading<'f> {
+        Box::pin(Reads { inner: &self.0, call, reads, asked: None })
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

@@ -104,9 +104,9 @@ impl Memory {
         self.users.len()
     }
 
-    /// Holds a user as it is handed out, if this is still what is held and there is room.
+    /// Holds a small user as it is handed out, if this is still what is held and there is room.
     pub(super) fn hold_whole(&self, subject: &Subject, held: &Held) {
-        if !held.is_small() || !self.room.take() {
+        if !self.room.take() {
             return;
         }
         let whole = held.whole();
