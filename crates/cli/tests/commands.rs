@@ -350,7 +350,7 @@ fn a_schema_is_applied_when_told_so_and_what_was_missing_until_then_is_named() {
     use stickystore_integration_tests::server::Missing;
     use stickystore_integration_tests::server::cassandra::Shared;
 
-    let server = match Shared::get(|_| {}) {
+    let server = match Shared::get() {
         Ok(server) => server,
         Err(Missing(why)) => return println!("skipped: {why}"),
     };
