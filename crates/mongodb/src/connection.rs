@@ -206,7 +206,7 @@ where
             Err(error) if error::is_overtaken(&error) && attempts.sent() != Sent::Repeatedly => {
                 attempts.forget();
             }
-            Err(error) => return Err(error::failed(&error, attempts.sent())),
+            Err(error) => return Err(error::failed(&error, attempts.sent(), live.topology.missing())),
         }
     }
     Err(error::never_found())

@@ -46,8 +46,8 @@ pub(crate) fn is_unauthorized(error: &mongodb::error::Error) -> bool {
     matches!(error.kind.as_ref(), Theirs::Command(refusal) if refusal.code == UNAUTHORIZED)
 }
 
-/// What the driver says about an operation.
-pub(crate) fn failed(error: &mongodb::error::Error, sent: Sent) -> Error {
+/// What the driver says about an operation. `reason` is why there is no primary, if there is none.
+pub(crate) fn failed(error: &mongodb::error::Error, sent: Sent, reason: Option<Error>) -> Error {
     let failed = match error.kind.as_ref() {
         Theirs::Command(refusal) => refused(refusal),
         Theirs::Write(WriteFailure::WriteConcernError(unmet)) => return unconfirmed(unmet.code),
@@ -58,7 +58,8 @@ pub(crate) fn failed(error: &mongodb::error::Error, sent: Sent) -> Error {
             not_sent(ErrorKind::Config, "certificate and key of the TLS options cannot be used")
         }
         Theirs::DnsResolve { .. } => unresolved(),
-        Theirs::ServerSelection { .. } => no_primary(),
+        // The driver looks for a server no longer than it was told to.
+        Theirs::ServerSelection { .. } => return late(sent, Some(reason.unwrap_or_else(no_primary))),
         Theirs::ConnectionPoolCleared { .. } => {
             Error::new(ErrorKind::Unavailable, "the server went away while others asked it")
         }
@@ -98,7 +99,7 @@ pub(crate) fn no_primary() -> Error {
 pub(crate) fn unreachable(error: &mongodb::error::Error) -> Error {
     match error.kind.as_ref() {
         Theirs::Io(error) => streaming(error).with_effect(Effect::NotApplied),
-        _ => failed(error, Sent::Nothing),
+        _ => failed(error, Sent::Nothing, None),
     }
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn unusable(error: &mongodb::error::Error) -> Error {
                 "the driver does not take these options together, those of the name's TXT record among them";
             not_sent(ErrorKind::Config, context)
         }
-        _ => failed(error, Sent::Nothing),
+        _ => failed(error, Sent::Nothing, None),
     }
 }
 
@@ -241,15 +242,15 @@ mod tests {
     #[test]
     fn what_was_sent_may_have_been_applied_and_what_was_not_has_not() {
         let lost = || io(io::ErrorKind::ConnectionReset.into());
-        assert_eq!(failed(&lost(), Sent::Nothing).effect(), Effect::NotApplied);
-        assert_eq!(failed(&lost(), Sent::Once).effect(), Effect::Unknown);
+        assert_eq!(failed(&lost(), Sent::Nothing, None).effect(), Effect::NotApplied);
+        assert_eq!(failed(&lost(), Sent::Once, None).effect(), Effect::Unknown);
         assert_eq!(late(Sent::Nothing, None).effect(), Effect::NotApplied);
         assert_eq!(late(Sent::Once, None).effect(), Effect::Unknown);
         assert_eq!(late(Sent::Once, Some(no_primary())).effect(), Effect::Unknown);
         assert_eq!(late(Sent::Nothing, Some(no_primary())).kind(), ErrorKind::Unavailable);
         let refusal = io(io::ErrorKind::ConnectionRefused.into());
         assert_eq!(
-            failed(&refusal, Sent::Repeatedly).effect(),
+            failed(&refusal, Sent::Repeatedly, None).effect(),
             Effect::Unknown,
             "an earlier attempt may have been"
         );
