@@ -116,7 +116,7 @@ async fn a_client_certificate_opens_what_is_closed_without() {
     let Some(secure) = Secure::start(&authority, &own, &[]) else { return };
     let client = secure.file("client.pem", &together(&authority.issue("client")));
     works(&format!("{}&tlsCertificateKeyFile={}", secure.url(), client.display())).await.unwrap();
-    let error = works(&secure.url()).await.unwrap_err();
+    let error = works(&(secure.url() + SOON)).await.unwrap_err();
     // The server's reason is lost where its reset overtakes it.
     let kinds = [ErrorKind::Denied, ErrorKind::Unavailable];
     assert!(kinds.contains(&error.kind()) && error.effect() == Effect::NotApplied, "{error}");
@@ -135,6 +135,6 @@ async fn redis_and_mongodb_with_tls_live_in_one_process_without_a_provider_of_th
 #[tokio::test]
 async fn a_plain_port_is_told_from_a_tls_port() {
     let Some(server) = server(&[]) else { return };
-    let error = works(&format!("{}&tls=true", server.url())).await.unwrap_err();
+    let error = works(&format!("{}&tls=true{SOON}", server.url())).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error}");
 }
