@@ -21,6 +21,7 @@ use super::profiles::{Profiles, Reported, effect};
 mod campaigns;
 mod optimizely;
 mod others;
+mod served;
 mod session;
 
 /// After how many acts of a process other users come.
@@ -39,6 +40,9 @@ const BEHIND: u64 = 6;
 /// How often in a thousand a caller does not wait for an answer.
 const IMPATIENT: u64 = 40;
 
+/// What an operator has retired: under which keys, and which variation.
+pub(crate) const RETIRED: ([&str; 3], &str) = (["e0", "c0", "e1"], "plain");
+
 /// How long a mortal user's entries live.
 pub(crate) const MORTAL: Duration = Duration::from_millis(1_500);
 
@@ -52,8 +56,9 @@ pub(crate) struct Place {
     pub(crate) rollout: u64,
     /// How many acts there have been.
     pub(crate) acts: AtomicU64,
-    /// The stores for users whose entries live for ever, and for those whose entries do not.
-    pub(crate) stores: [Stores; 2],
+    /// The stores for users whose entries live for ever, and for those whose entries do not; without what an operator has
+    /// retired, and with it.
+    pub(crate) stores: [[Stores; 2]; 2],
     /// The naive store.
     pub(crate) naive: Arc<dyn Profiles>,
     /// How many in a thousand acts erase a user.
@@ -82,6 +87,8 @@ pub(crate) struct Caller {
     place: Arc<Place>,
     side: Side,
     is_behind: bool,
+    /// Its configuration has what an operator has retired.
+    retires: bool,
     name: String,
     dice: Dice,
     written: u64,
@@ -95,6 +102,7 @@ impl Caller {
             place,
             side,
             is_behind: number.is_multiple_of(3),
+            retires: side == Side::Ours && number % 4 == 1,
             name,
             dice: Dice::new(seed, number),
             written: 0,
@@ -110,13 +118,16 @@ impl Caller {
         let erasures = self.place.erasures;
         match self.dice.below(1_000) {
             share if share < erasures => self.erase(&user).await,
-            0..260 => self.decide_whole(&user).await,
-            260..370 => self.decide_by_attribute(&user).await,
-            370..500 => self.decide_campaign(&user).await,
-            500..600 => self.decide_by_ledger(&user).await,
-            600..760 => self.decide_in_session(&user).await,
-            760..840 => self.assign(&user).await,
-            840..890 => self.track(&user).await,
+            0..240 => self.decide_whole(&user).await,
+            240..340 => self.decide_by_attribute(&user).await,
+            340..450 => self.decide_campaign(&user).await,
+            450..530 => self.decide_by_ledger(&user).await,
+            530..630 => self.decide_in_session(&user).await,
+            630..710 => self.decide_before_it_serves(&user).await,
+            710..780 => self.reach_goal(&user).await,
+            780..840 => self.assign(&user).await,
+            840..885 => self.track(&user).await,
+            885..900 => self.remove(&user).await,
             _ => self.look(&user).await,
         }
     }
@@ -129,7 +140,7 @@ impl Caller {
     }
 
     fn stores(&self, user: &str) -> Stores {
-        self.place.stores[usize::from(is_mortal(user))].clone()
+        self.place.stores[usize::from(self.retires)][usize::from(is_mortal(user))].clone()
     }
 
     fn profiles(&self, user: &str) -> Arc<dyn Profiles> {
@@ -148,17 +159,38 @@ impl Caller {
     fn decide<'a>(
         &mut self,
         keys: impl IntoIterator<Item = (u64, String, Option<(&'a str, &'a str)>)>,
-    ) -> BTreeMap<String, (&'static str, Sent)> {
+    ) -> BTreeMap<String, Sent> {
         let datafile = self.datafile();
+        self.decide_by(datafile, keys)
+    }
+
+    /// The same by this datafile.
+    fn decide_by<'a>(
+        &mut self,
+        datafile: Datafile,
+        keys: impl IntoIterator<Item = (u64, String, Option<(&'a str, &'a str)>)>,
+    ) -> BTreeMap<String, Sent> {
         let mut decided = BTreeMap::new();
         for (number, key, held) in keys {
             let (variation, token) = held.unzip();
             if let Decision::Bucket(variation) = datafile.decide(number, variation, &mut self.dice) {
-                let sent = Sent { token: self.token(), held: token.map(str::to_owned) };
-                decided.insert(key, (variation, sent));
+                let retired = if self.is_retired(&key) { vec![RETIRED.1.to_owned()] } else { Vec::new() };
+                let (token, held) = (self.token(), token.map(str::to_owned));
+                let sent = Sent { token, held, variation: variation.to_owned(), retired };
+                decided.insert(key, sent);
             }
         }
         decided
+    }
+
+    /// Asks for what stands under these keys; what is retired for it is not shown.
+    fn reads(&self, user: &str, keys: Vec<String>) -> u64 {
+        let hidden = keys.iter().filter(|key| self.is_retired(key)).cloned().collect();
+        self.place.log.call(self.side, user, Ask::Read { keys, hidden })
+    }
+
+    fn is_retired(&self, key: &str) -> bool {
+        self.retires && RETIRED.0.contains(&key)
     }
 
     /// A name for its next write.
@@ -196,14 +228,14 @@ impl Caller {
     }
 
     /// Says that a save is made.
-    fn sends(&self, user: &str, sent: &BTreeMap<String, (&'static str, Sent)>, knew: Option<Moment>) -> u64 {
-        let entries = sent.iter().map(|(key, (_, sent))| (key.clone(), sent.clone())).collect();
+    fn sends(&self, user: &str, sent: &BTreeMap<String, Sent>, knew: Option<Moment>) -> u64 {
+        let entries = sent.clone();
         let ttl = if self.side == Side::Ours { self.stores(user).ttl } else { None };
         self.place.log.call(self.side, user, Ask::Save { entries, knew, ttl })
     }
 
     /// Says what became of it.
-    fn sent(&self, id: u64, sent: &BTreeMap<String, (&'static str, Sent)>, report: Option<Result<Reported>>) {
+    fn sent(&self, id: u64, sent: &BTreeMap<String, Sent>, report: Option<Result<Reported>>) {
         let all = |told: Told| sent.keys().map(|key| (key.clone(), (told, None))).collect();
         let saved = match report {
             Some(Ok(reported)) => reported,

@@ -13,7 +13,7 @@ use stickystore_core::{AsyncStore, Namespace, Ttl};
 use stickystore_services::Settings;
 use stickystore_services::vwo::{AsyncUserStorageService, Ledger};
 
-use super::callers::{Caller, MORTAL, Place, Stores, users};
+use super::callers::{Caller, MORTAL, Place, RETIRED, Stores, users};
 use super::clock::Apart;
 use super::faulty::{Faulty, Rates};
 use super::layers::{STALE, layered};
@@ -148,14 +148,19 @@ fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) 
             sticky,
         }
     };
-    let mortal = settings.clone().with_ttl(Ttl::new(MORTAL).unwrap());
+    let both = |settings: Settings| {
+        let mortal = settings.clone().with_ttl(Ttl::new(MORTAL).unwrap());
+        [stores(settings, None), stores(mortal, Some(MORTAL))]
+    };
+    let (keys, variation) = RETIRED;
+    let retired = keys.iter().fold(settings.clone(), |settings, key| settings.with_retired(*key, variation));
     let naively = Settings::new(Namespace::new("naive").unwrap()).with_deadline(DEADLINE);
     Place {
         log,
         process: format!("p{}l{}", order.process, order.life),
         rollout: order.process,
         acts: AtomicU64::new(order.from),
-        stores: [stores(settings, None), stores(mortal, Some(MORTAL))],
+        stores: [both(settings), both(retired)],
         naive: if order.url.starts_with("redis:") {
             Arc::new(Texts::new(&order.url))
         } else {

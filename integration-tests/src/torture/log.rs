@@ -73,8 +73,10 @@ pub(crate) enum Side {
 pub(crate) enum Ask {
     /// What stands under these keys.
     Read {
-        /// Which; those that do not stand there are absent.
+        /// Which; those that are not shown are absent.
         keys: Vec<String>,
+        /// Those of them that may stand there and not be shown.
+        hidden: Vec<String>,
     },
     /// To write these.
     Save {
@@ -84,6 +86,20 @@ pub(crate) enum Ask {
         knew: Option<Moment>,
         /// How long they are to live, in milliseconds.
         ttl: Option<u64>,
+    },
+    /// To add this goal to what stands there.
+    Reach {
+        /// Where.
+        key: String,
+        /// Which: no other write has it.
+        goal: String,
+        /// How long what stands there is to live at least, in milliseconds.
+        ttl: Option<u64>,
+    },
+    /// An operator's: to take away what stands there.
+    Remove {
+        /// Where.
+        key: String,
     },
     /// To forget the user.
     Erase,
@@ -96,6 +112,10 @@ pub(crate) struct Sent {
     pub(crate) token: String,
     /// The token that it had been handed there.
     pub(crate) held: Option<String>,
+    /// What it decided.
+    pub(crate) variation: String,
+    /// The variations that count as nothing to it, as an operator has retired them.
+    pub(crate) retired: Vec<String>,
 }
 
 /// What a caller is answered.
@@ -105,13 +125,16 @@ pub(crate) enum Answer {
     Nothing,
     /// These tokens stand there.
     Shown(BTreeMap<String, String>),
+    /// These tokens, each with the goals that were reached.
+    ShownWhole(BTreeMap<String, (String, Vec<String>)>),
     /// What became of what was sent, and what stands there in its place where that was said.
     Saved(BTreeMap<String, (Told, Option<String>)>),
-    /// The user is erased: surely, or nobody knows.
-    Erased {
-        /// Surely.
-        surely: bool,
-    },
+    /// Whether the goal was reached.
+    Reached(Told),
+    /// Whether it was removed.
+    Removed(Told),
+    /// Whether the user was erased.
+    Erased(Told),
 }
 
 /// See [`Fate`].
@@ -164,7 +187,12 @@ impl Log {
 
     /// Under these keys is about to be read what stands in the store itself; gives the call's number.
     pub(crate) fn look(&self, user: &str, keys: Vec<String>) -> u64 {
-        self.called(Call { side: Side::Ours, user: user.to_owned(), behind: 0, ask: Ask::Read { keys } })
+        self.called(Call {
+            side: Side::Ours,
+            user: user.to_owned(),
+            behind: 0,
+            ask: Ask::Read { keys, hidden: Vec::new() },
+        })
     }
 
     fn called(&self, call: Call) -> u64 {
