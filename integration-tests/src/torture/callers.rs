@@ -56,6 +56,8 @@ pub(crate) struct Place {
     pub(crate) rollout: u64,
     /// How many acts there have been.
     pub(crate) acts: AtomicU64,
+    /// Of each caller, the oldest generation that it may serve yet.
+    pub(crate) serving: Vec<AtomicU64>,
     /// The stores for users whose entries live for ever, and for those whose entries do not; without what an operator has
     /// retired, and with it.
     pub(crate) stores: [[Stores; 2]; 2],
@@ -86,6 +88,7 @@ pub(crate) struct Stores {
 pub(crate) struct Caller {
     place: Arc<Place>,
     side: Side,
+    number: usize,
     is_behind: bool,
     /// Its configuration has what an operator has retired.
     retires: bool,
@@ -101,6 +104,7 @@ impl Caller {
         Self {
             place,
             side,
+            number: usize::try_from(number).unwrap(),
             is_behind: number.is_multiple_of(3),
             retires: side == Side::Ours && number % 4 == 1,
             name,
@@ -134,9 +138,16 @@ impl Caller {
 
     /// One of those who are there now, or were a while ago.
     fn user(&mut self) -> String {
+        let (oldest, _) = generations(self.place.acts.load(Ordering::Relaxed));
+        self.place.serving[self.number].store(oldest, Ordering::SeqCst);
         let acts = self.place.acts.fetch_add(1, Ordering::Relaxed);
-        let generation = (acts / GENERATION).saturating_sub(self.dice.below(2));
-        user(generation, self.dice.below(USERS))
+        let (_, newest) = generations(acts);
+        user(newest.saturating_sub(self.dice.below(2)), self.dice.below(USERS))
+    }
+
+    /// It serves nobody any more.
+    pub(crate) fn leave(&self) {
+        self.place.serving[self.number].store(u64::MAX, Ordering::SeqCst);
     }
 
     fn stores(&self, user: &str) -> Stores {
@@ -256,9 +267,25 @@ pub(crate) fn keys(prefix: &str) -> Vec<String> {
     (0..KEYS).map(|number| format!("{prefix}{number}")).collect()
 }
 
-/// The users of all generations until now.
-pub(crate) fn users(acts: u64) -> impl Iterator<Item = String> {
-    (0..=acts / GENERATION).flat_map(|generation| (0..USERS).map(move |number| user(generation, number)))
+/// The users of a generation.
+pub(crate) fn users(generation: u64) -> impl Iterator<Item = String> {
+    (0..USERS).map(move |number| user(generation, number))
+}
+
+/// The generation of a user.
+pub(crate) fn generation(user: &str) -> u64 {
+    user.strip_prefix('u').and_then(|rest| rest.split('-').next()).unwrap().parse().unwrap()
+}
+
+/// The oldest and the newest generation that are served after so many acts.
+pub(crate) fn generations(acts: u64) -> (u64, u64) {
+    let newest = acts / GENERATION;
+    (newest.saturating_sub(1), newest)
+}
+
+/// How many acts there have been at least, if this is the oldest generation that is served.
+pub(crate) fn acts_before(oldest: u64) -> u64 {
+    if oldest == 0 { 0 } else { (oldest + 1) * GENERATION }
 }
 
 /// Whether this user's entries expire.

@@ -21,6 +21,18 @@ pub struct Tally {
     pub findings: Vec<String>,
 }
 
+impl Tally {
+    /// With what other users have come to.
+    pub(super) fn add(&mut self, other: Self) {
+        self.acknowledged += other.acknowledged;
+        self.lost += other.lost;
+        self.flipped += other.flipped;
+        self.unknown += other.unknown;
+        self.findings.extend(other.findings);
+        self.findings.truncate(TOLD);
+    }
+}
+
 /// How many findings are told whole.
 const TOLD: usize = 5;
 

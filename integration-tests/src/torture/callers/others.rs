@@ -9,7 +9,7 @@ use stickystore_core::{Profile, Result, Value};
 use super::super::history::NEVER;
 use super::super::log::{Answer, Ask, Told};
 use super::super::profiles::{effect, goals, token};
-use super::{Caller, all_keys};
+use super::{Caller, all_keys, users};
 
 impl Caller {
     /// Assigns, whatever was.
@@ -70,8 +70,16 @@ impl Caller {
         self.place.log.call(self.side, user, Ask::Read { keys: all_keys(), hidden: Vec::new() })
     }
 
+    /// Looks at all users of a generation, and closes the log of those before it.
+    pub(crate) async fn audit(&mut self, generation: u64) {
+        for user in users(generation) {
+            self.audit_user(&user).await;
+        }
+        self.place.log.close(generation);
+    }
+
     /// Looks at a user until there is an answer.
-    pub(crate) async fn audit(&mut self, user: &str) {
+    async fn audit_user(&mut self, user: &str) {
         for _ in 0..AUDITS {
             let id = self.place.log.look(user, all_keys());
             match self.stores(user).direct.load(user).await {
