@@ -1,5 +1,5 @@
-//! What one process of the run does: callers over a store, until they have done what was ordered or its input ends; then a
-//! look at every user. It logs into a file, and says how far it is.
+//! What one process of the run does: callers over a store, until they have done what was ordered or its input ends; and a look
+//! at the users whom nobody serves any more. It logs into a file, and says how far it is.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
