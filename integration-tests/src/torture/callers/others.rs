@@ -1,6 +1,7 @@
 //! `assign`, which needs no SDK; who only looks; and who erases.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stickystore::How;
@@ -80,7 +81,8 @@ impl Caller {
 
     /// Looks at a user until there is an answer.
     async fn audit_user(&mut self, user: &str) {
-        for _ in 0..AUDITS {
+        let began = Instant::now();
+        while began.elapsed() < AUDIT {
             let id = self.place.log.look(user, all_keys());
             match self.stores(user).direct.load(user).await {
                 Ok(profile) => {
@@ -89,10 +91,12 @@ impl Caller {
                 }
                 Err(_) => {
                     self.place.log.answer(id, Answer::Nothing);
+                    // The server may be away.
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
-        panic!("no answer about {user} after {AUDITS} attempts");
+        panic!("no answer about {user} within {AUDIT:?}");
     }
 }
 
@@ -105,8 +109,9 @@ fn told<T>(answer: Option<Result<T>>) -> Told {
     }
 }
 
-/// How often a user is looked at in the end until there is an answer.
-const AUDITS: usize = 60;
+/// How long a user is looked at after all until there is an answer, and how long it is waited after none.
+const AUDIT: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The tokens of a stored profile.
 fn shown(profile: &Profile) -> Answer {
