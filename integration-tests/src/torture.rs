@@ -3,7 +3,7 @@
 //!
 //! A call takes this way: a caller (`callers`) says in its log (`log`) what it holds, and calls; on the way the call meets
 //! faults (`faulty`, and the wire's); the logs of all processes are merged (`merge`) into what happened to each entry
-//! (`history`), which is judged (`judge`). What a process does is in `child`, what a whole run does in `run`.
+//! (`history`), which is judged (`judge`), a generation of users after the other (`windows`). What a process does is in `child`, what a whole run does in `run`.
 
 mod backend;
 mod callers;
@@ -25,6 +25,7 @@ mod process;
 mod profiles;
 mod run;
 mod twice;
+mod windows;
 mod wire;
 
 pub use backend::Backend;

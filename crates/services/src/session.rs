@@ -294,7 +294,7 @@ fn judge<T>(
     first: Option<CommitReport>,
 ) -> std::result::Result<Decided<T>, Box<NotKept<T>>> {
     match report.error().cloned() {
-        Some(error) => Err(Box::new(NotKept { value, error, report })),
+        Some(error) => Err(Box::new(NotKept { value, error, report, first })),
         None => Ok(Decided { value, report, first }),
     }
 }

@@ -21,6 +21,7 @@ use super::profiles::{Profiles, Reported, effect};
 mod campaigns;
 mod optimizely;
 mod others;
+mod served;
 mod session;
 
 /// After how many acts of a process other users come.
@@ -39,6 +40,9 @@ const BEHIND: u64 = 6;
 /// How often in a thousand a caller does not wait for an answer.
 const IMPATIENT: u64 = 40;
 
+/// What an operator has retired: under which keys, and which variation.
+pub(crate) const RETIRED: ([&str; 3], &str) = (["e0", "c0", "e1"], "plain");
+
 /// How long a mortal user's entries live.
 pub(crate) const MORTAL: Duration = Duration::from_millis(1_500);
 
@@ -52,8 +56,11 @@ pub(crate) struct Place {
     pub(crate) rollout: u64,
     /// How many acts there have been.
     pub(crate) acts: AtomicU64,
-    /// The stores for users whose entries live for ever, and for those whose entries do not.
-    pub(crate) stores: [Stores; 2],
+    /// Of each caller, the oldest generation that it may serve yet.
+    pub(crate) serving: Vec<AtomicU64>,
+    /// The stores for users whose entries live for ever, and for those whose entries do not; without what an operator has
+    /// retired, and with it.
+    pub(crate) stores: [[Stores; 2]; 2],
     /// The naive store.
     pub(crate) naive: Arc<dyn Profiles>,
     /// How many in a thousand acts erase a user.
@@ -81,7 +88,10 @@ pub(crate) struct Stores {
 pub(crate) struct Caller {
     place: Arc<Place>,
     side: Side,
+    number: usize,
     is_behind: bool,
+    /// Its configuration has what an operator has retired.
+    retires: bool,
     name: String,
     dice: Dice,
     written: u64,
@@ -94,7 +104,9 @@ impl Caller {
         Self {
             place,
             side,
+            number: usize::try_from(number).unwrap(),
             is_behind: number.is_multiple_of(3),
+            retires: side == Side::Ours && number % 4 == 1,
             name,
             dice: Dice::new(seed, number),
             written: 0,
@@ -110,26 +122,36 @@ impl Caller {
         let erasures = self.place.erasures;
         match self.dice.below(1_000) {
             share if share < erasures => self.erase(&user).await,
-            0..260 => self.decide_whole(&user).await,
-            260..370 => self.decide_by_attribute(&user).await,
-            370..500 => self.decide_campaign(&user).await,
-            500..600 => self.decide_by_ledger(&user).await,
-            600..760 => self.decide_in_session(&user).await,
-            760..840 => self.assign(&user).await,
-            840..890 => self.track(&user).await,
+            0..240 => self.decide_whole(&user).await,
+            240..340 => self.decide_by_attribute(&user).await,
+            340..450 => self.decide_campaign(&user).await,
+            450..530 => self.decide_by_ledger(&user).await,
+            530..630 => self.decide_in_session(&user).await,
+            630..710 => self.decide_before_it_serves(&user).await,
+            710..780 => self.reach_goal(&user).await,
+            780..840 => self.assign(&user).await,
+            840..885 => self.track(&user).await,
+            885..900 => self.remove(&user).await,
             _ => self.look(&user).await,
         }
     }
 
     /// One of those who are there now, or were a while ago.
     fn user(&mut self) -> String {
+        let (oldest, _) = generations(self.place.acts.load(Ordering::Relaxed));
+        self.place.serving[self.number].store(oldest, Ordering::SeqCst);
         let acts = self.place.acts.fetch_add(1, Ordering::Relaxed);
-        let generation = (acts / GENERATION).saturating_sub(self.dice.below(2));
-        user(generation, self.dice.below(USERS))
+        let (_, newest) = generations(acts);
+        user(newest.saturating_sub(self.dice.below(2)), self.dice.below(USERS))
+    }
+
+    /// It serves nobody any more.
+    pub(crate) fn leave(&self) {
+        self.place.serving[self.number].store(u64::MAX, Ordering::SeqCst);
     }
 
     fn stores(&self, user: &str) -> Stores {
-        self.place.stores[usize::from(is_mortal(user))].clone()
+        self.place.stores[usize::from(self.retires)][usize::from(is_mortal(user))].clone()
     }
 
     fn profiles(&self, user: &str) -> Arc<dyn Profiles> {
@@ -148,17 +170,38 @@ impl Caller {
     fn decide<'a>(
         &mut self,
         keys: impl IntoIterator<Item = (u64, String, Option<(&'a str, &'a str)>)>,
-    ) -> BTreeMap<String, (&'static str, Sent)> {
+    ) -> BTreeMap<String, Sent> {
         let datafile = self.datafile();
+        self.decide_by(datafile, keys)
+    }
+
+    /// The same by this datafile.
+    fn decide_by<'a>(
+        &mut self,
+        datafile: Datafile,
+        keys: impl IntoIterator<Item = (u64, String, Option<(&'a str, &'a str)>)>,
+    ) -> BTreeMap<String, Sent> {
         let mut decided = BTreeMap::new();
         for (number, key, held) in keys {
             let (variation, token) = held.unzip();
             if let Decision::Bucket(variation) = datafile.decide(number, variation, &mut self.dice) {
-                let sent = Sent { token: self.token(), held: token.map(str::to_owned) };
-                decided.insert(key, (variation, sent));
+                let retired = if self.is_retired(&key) { vec![RETIRED.1.to_owned()] } else { Vec::new() };
+                let (token, held) = (self.token(), token.map(str::to_owned));
+                let sent = Sent { token, held, variation: variation.to_owned(), retired };
+                decided.insert(key, sent);
             }
         }
         decided
+    }
+
+    /// Asks for what stands under these keys; what is retired for it is not shown.
+    fn reads(&self, user: &str, keys: Vec<String>) -> u64 {
+        let hidden = keys.iter().filter(|key| self.is_retired(key)).cloned().collect();
+        self.place.log.call(self.side, user, Ask::Read { keys, hidden })
+    }
+
+    fn is_retired(&self, key: &str) -> bool {
+        self.retires && RETIRED.0.contains(&key)
     }
 
     /// A name for its next write.
@@ -196,14 +239,14 @@ impl Caller {
     }
 
     /// Says that a save is made.
-    fn sends(&self, user: &str, sent: &BTreeMap<String, (&'static str, Sent)>, knew: Option<Moment>) -> u64 {
-        let entries = sent.iter().map(|(key, (_, sent))| (key.clone(), sent.clone())).collect();
+    fn sends(&self, user: &str, sent: &BTreeMap<String, Sent>, knew: Option<Moment>) -> u64 {
+        let entries = sent.clone();
         let ttl = if self.side == Side::Ours { self.stores(user).ttl } else { None };
         self.place.log.call(self.side, user, Ask::Save { entries, knew, ttl })
     }
 
     /// Says what became of it.
-    fn sent(&self, id: u64, sent: &BTreeMap<String, (&'static str, Sent)>, report: Option<Result<Reported>>) {
+    fn sent(&self, id: u64, sent: &BTreeMap<String, Sent>, report: Option<Result<Reported>>) {
         let all = |told: Told| sent.keys().map(|key| (key.clone(), (told, None))).collect();
         let saved = match report {
             Some(Ok(reported)) => reported,
@@ -224,9 +267,25 @@ pub(crate) fn keys(prefix: &str) -> Vec<String> {
     (0..KEYS).map(|number| format!("{prefix}{number}")).collect()
 }
 
-/// The users of all generations until now.
-pub(crate) fn users(acts: u64) -> impl Iterator<Item = String> {
-    (0..=acts / GENERATION).flat_map(|generation| (0..USERS).map(move |number| user(generation, number)))
+/// The users of a generation.
+pub(crate) fn users(generation: u64) -> impl Iterator<Item = String> {
+    (0..USERS).map(move |number| user(generation, number))
+}
+
+/// The generation of a user.
+pub(crate) fn generation(user: &str) -> u64 {
+    user.strip_prefix('u').and_then(|rest| rest.split('-').next()).unwrap().parse().unwrap()
+}
+
+/// The oldest and the newest generation that are served after so many acts.
+pub(crate) fn generations(acts: u64) -> (u64, u64) {
+    let newest = acts / GENERATION;
+    (newest.saturating_sub(1), newest)
+}
+
+/// How many acts there have been at least, if this is the oldest generation that is served.
+pub(crate) fn acts_before(oldest: u64) -> u64 {
+    if oldest == 0 { 0 } else { (oldest + 1) * GENERATION }
 }
 
 /// Whether this user's entries expire.

@@ -1,5 +1,5 @@
-//! What one process of the run does: callers over a store, until they have done what was ordered or its input ends; then a
-//! look at every user. It logs into a file, and says how far it is.
+//! What one process of the run does: callers over a store, until they have done what was ordered or its input ends; and a look
+//! at the users whom nobody serves any more. It logs into a file, and says how far it is.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
@@ -12,8 +12,9 @@ use stickystore::AsyncSticky;
 use stickystore_core::{AsyncStore, Namespace, Ttl};
 use stickystore_services::Settings;
 use stickystore_services::vwo::{AsyncUserStorageService, Ledger};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::callers::{Caller, MORTAL, Place, Stores, users};
+use super::callers::{Caller, MORTAL, Place, RETIRED, Stores, generations};
 use super::clock::Apart;
 use super::faulty::{Faulty, Rates};
 use super::layers::{STALE, layered};
@@ -53,6 +54,8 @@ pub(crate) struct Order {
     pub(crate) from: u64,
     /// How many there are to be.
     pub(crate) to: u64,
+    /// The first generation that is not judged yet.
+    pub(crate) judged: u64,
     /// Where it logs.
     pub(crate) log: PathBuf,
     /// The bug that is planted, by name.
@@ -72,17 +75,20 @@ pub(crate) fn child(order: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let is_stopped = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&is_stopped);
+    let (audit, audits) = unbounded_channel();
     std::thread::spawn(move || {
-        // Whoever ordered it says that it is enough by saying no more.
-        for _ in std::io::stdin().lock().lines().map_while(Result::ok) {}
+        // Whoever ordered it says which generation nobody serves any more, and that it is enough by saying no more.
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let _ = audit.send(line.parse().unwrap());
+        }
         stop.store(true, Ordering::SeqCst);
     });
-    runtime.block_on(run(&order, &is_stopped));
+    runtime.block_on(run(&order, &is_stopped, audits));
     // A call that nobody waits for any more is no reason to stay.
     runtime.shutdown_background();
 }
 
-async fn run(order: &Order, is_stopped: &Arc<AtomicBool>) {
+async fn run(order: &Order, is_stopped: &Arc<AtomicBool>, audits: UnboundedReceiver<u64>) {
     let sign = if order.url.contains('?') { '&' } else { '?' };
     let opened = stickystore::open_async(&format!("{}{sign}namespace=torture", order.url)).await.unwrap();
     let behind = if order.is_layered { STALE.as_millis() } else { 0 };
@@ -105,25 +111,47 @@ async fn run(order: &Order, is_stopped: &Arc<AtomicBool>) {
                 let acts = place.acts.load(Ordering::Relaxed);
                 if acts.is_multiple_of(SAYS) {
                     say(&acts.to_string());
+                    let oldest = place.serving.iter().map(|caller| caller.load(Ordering::SeqCst)).min();
+                    if let Some(oldest) = oldest.filter(|oldest| *oldest != u64::MAX) {
+                        say(&format!("{OLDEST}{oldest}"));
+                    }
                 }
             }
+            caller.leave();
         })
     });
-    for caller in callers.collect::<Vec<_>>() {
+    let callers: Vec<_> = callers.collect();
+    let auditor = Caller::new(Arc::clone(&place), Side::Ours, CALLERS + NAIVE_CALLERS, seed);
+    let auditing = tokio::spawn(audit(auditor, audits, order.judged));
+    for caller in callers {
         caller.await.unwrap();
     }
     faulty.stop();
     say(AUDITS);
-    let mut auditor = Caller::new(Arc::clone(&place), Side::Ours, CALLERS + NAIVE_CALLERS, seed);
-    for user in users(place.acts.load(Ordering::Relaxed)) {
-        auditor.audit(&user).await;
+    let (mut auditor, audited) = auditing.await.unwrap();
+    for generation in audited..=generations(place.acts.load(Ordering::Relaxed)).1 {
+        auditor.audit(generation).await;
     }
     say(DONE);
 }
 
-/// What is said before the look at every user, and after it.
+/// Looks at the generations that nobody serves any more, as they are named; gives the first one at which it has not looked.
+async fn audit(mut auditor: Caller, mut audits: UnboundedReceiver<u64>, mut audited: u64) -> (Caller, u64) {
+    while let Some(generation) = audits.recv().await {
+        auditor.audit(generation).await;
+        audited = generation + 1;
+        say(&format!("{AUDITED}{audited}"));
+    }
+    (auditor, audited)
+}
+
+/// What is said before the look at the last users, and after it.
 pub(super) const AUDITS: &str = "audits";
 pub(super) const DONE: &str = "done";
+
+/// What is said, with a number: which is the oldest generation that is served yet, and the oldest that was not looked at yet.
+pub(super) const OLDEST: &str = "oldest ";
+pub(super) const AUDITED: &str = "audited ";
 
 fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) -> Place {
     let settings = Settings::new(Namespace::new("torture").unwrap())
@@ -148,14 +176,20 @@ fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) 
             sticky,
         }
     };
-    let mortal = settings.clone().with_ttl(Ttl::new(MORTAL).unwrap());
+    let both = |settings: Settings| {
+        let mortal = settings.clone().with_ttl(Ttl::new(MORTAL).unwrap());
+        [stores(settings, None), stores(mortal, Some(MORTAL))]
+    };
+    let (keys, variation) = RETIRED;
+    let retired = keys.iter().fold(settings.clone(), |settings, key| settings.with_retired(*key, variation));
     let naively = Settings::new(Namespace::new("naive").unwrap()).with_deadline(DEADLINE);
     Place {
         log,
         process: format!("p{}l{}", order.process, order.life),
         rollout: order.process,
         acts: AtomicU64::new(order.from),
-        stores: [stores(settings, None), stores(mortal, Some(MORTAL))],
+        serving: (0..CALLERS + NAIVE_CALLERS).map(|_| generations(order.from).0.into()).collect(),
+        stores: [both(settings), both(retired)],
         naive: if order.url.starts_with("redis:") {
             Arc::new(Texts::new(&order.url))
         } else {

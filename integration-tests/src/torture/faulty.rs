@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Effect, Erase, Error, ErrorKind, Finding, Outcome, Profile, Read, Result,
-    StoreInfo, Write,
+    AsyncScan, AsyncStore, Call, Change, Effect, Erase, Error, ErrorKind, Finding, Outcome, Profile, Read,
+    Result, StoreInfo, Write,
 };
 
 use super::dice::Dice;
@@ -102,6 +102,11 @@ impl Faulty {
         let was_sent = |answer: &Result<Outcome>| {
             answer.as_ref().map_or_else(|error| error.effect() == Effect::Unknown, |_| true)
         };
+        // What an operator removes is removed again, whatever stands there by then.
+        let removes = |change: &Change| matches!(change, Change::Remove(_));
+        if writes.iter().any(|write| write.changes().iter().any(removes)) {
+            return;
+        }
         if !answers.iter().flatten().all(was_sent) || !self.happens(self.rates.duplicated) {
             return;
         }

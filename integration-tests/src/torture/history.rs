@@ -27,12 +27,18 @@ pub struct Attempt {
     pub span: Span,
     /// What its caller had been handed and changed; nothing if it only adds.
     pub held: Option<String>,
+    /// What it assigned.
+    pub variation: String,
+    /// The variations that it may replace unread: an operator has retired them.
+    pub retired: Vec<String>,
     /// When the read ended by which its caller knew of erasures; nothing if it had made none.
     pub knew: Option<Moment>,
     /// Between when and when it expires, by its writer's clock; nothing if never.
     pub dies: Option<Span>,
     /// What its caller was told.
     pub fate: Fate,
+    /// Which process made it.
+    pub process: usize,
 }
 
 /// What the caller of a write was told.
@@ -58,8 +64,25 @@ pub struct Sighting {
     pub asked: Moment,
     /// The token that stood there; nothing if nothing did.
     pub token: Option<String>,
+    /// The goals that were shown with it, if goals were shown at all.
+    pub goals: Option<Vec<String>>,
     /// How far its reader's clock is ahead, in nanoseconds.
     pub ahead: i64,
+    /// Which process read it: what it had been told of its own writes when it asked, it sees.
+    pub process: usize,
+}
+
+/// A goal that was added to whatever stood there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goal {
+    /// Which; no other write has it.
+    pub name: String,
+    /// When the call was made and answered.
+    pub span: Span,
+    /// Between when and when what it was added to expires at the earliest, by its writer's clock; nothing if never.
+    pub dies: Option<Span>,
+    /// What its caller was told.
+    pub fate: Fate,
 }
 
 /// The user was erased, or may have been.
@@ -78,6 +101,10 @@ pub struct EntryHistory {
     pub sightings: Vec<Sighting>,
     /// The erasures of its user, in any order.
     pub erasures: Vec<Erasure>,
+    /// When an operator removed it, or may have, in any order.
+    pub removals: Vec<Span>,
+    /// The goals, in any order.
+    pub goals: Vec<Goal>,
 }
 
 impl Span {

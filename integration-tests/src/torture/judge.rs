@@ -1,8 +1,8 @@
 //! The judge: whether what the callers saw of one entry can have happened in a store that keeps its promise. It is pure,
 //! and knows nothing of what the store says of itself.
 //!
-//! An entry goes from absent to a write that only adds; from one write to another whose caller had been handed the first;
-//! and from any write to absent, by an erasure or by its expiry. Each such step happens within the time of the call that
+//! An entry goes from absent to a write that only adds; from one write to another whose caller had been handed the first,
+//! or for whom it is retired; and from any write to absent, by an erasure, an operator's removal or its expiry. Each such step happens within the time of the call that
 //! makes it. What was seen at one time and what is seen later has to be connected by such steps; where it is not, an
 //! assignment was lost (nothing stands there) or flipped (something else does). After a finding it begins anew, so that
 //! one fault is counted once.
@@ -11,8 +11,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::history::{Attempt, EntryHistory, Fate, Moment, NEVER, Sighting, shifted};
 
+mod goals;
 #[cfg(test)]
 mod tests;
+mod user;
+
+pub use user::judge_user;
 
 /// What an entry's history broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,7 @@ pub fn judge(history: &EntryHistory, skew: u64) -> Vec<Violation> {
             found.push(Violation { kind, what, seen: seen[at].end });
         }
     }
+    found.extend(goals::lost(history, skew));
     found
 }
 
@@ -61,7 +66,8 @@ struct Graph<'a> {
     places: HashMap<&'a str, usize>,
     /// Until when each may have come to stand.
     until: Vec<Moment>,
-    erasures: Vec<(Moment, Moment)>,
+    /// When it may have been taken away: by erasures and removals.
+    gone: Vec<(Moment, Moment)>,
     skew: u64,
 }
 
@@ -74,9 +80,18 @@ struct Seen {
     /// An error is a token of nobody's.
     state: Result<State, String>,
     ahead: i64,
+    process: Option<usize>,
     how: How,
     /// When each state can have been reached from here at the earliest; computed when it is asked.
     earliest: Option<Vec<Moment>>,
+}
+
+impl Seen {
+    /// Whether it was over before this could be: an answer may be behind, but not what its own process had been told.
+    fn comes_before(&self, other: &Self) -> bool {
+        let is_own = self.how == How::Told && self.process == other.process;
+        self.end < if is_own { other.asked } else { other.begin }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,9 +122,9 @@ impl<'a> Graph<'a> {
             let unknown = history.erasures.iter().filter(|erasure| !knows(attempt, erasure.span.begin));
             *until = unknown.map(|erasure| erasure.span.end).fold(*until, Moment::min);
         }
-        let erasures =
-            history.erasures.iter().map(|erasure| (erasure.span.begin, erasure.span.end)).collect();
-        Self { attempts, places, until, erasures, skew }
+        let gone = history.erasures.iter().map(|erasure| &erasure.span).chain(&history.removals);
+        let gone = gone.map(|span| (span.begin, span.end)).collect();
+        Self { attempts, places, until, gone, skew }
     }
 
     /// All that was seen: by reads, by who was told that a write stands, by erasures that were answered.
@@ -125,6 +140,7 @@ impl<'a> Graph<'a> {
                 }
             },
             ahead: sighting.ahead,
+            process: Some(sighting.process),
             how: How::Read,
             earliest: None,
         };
@@ -135,6 +151,7 @@ impl<'a> Graph<'a> {
             asked: told.span.begin,
             state: Ok(Some(place)),
             ahead: 0,
+            process: Some(told.process),
             how: How::Told,
             earliest: None,
         });
@@ -145,6 +162,7 @@ impl<'a> Graph<'a> {
             asked: erasure.span.begin,
             state: Ok(None),
             ahead: 0,
+            process: None,
             how: How::Erased,
             earliest: None,
         });
@@ -169,7 +187,7 @@ impl<'a> Graph<'a> {
         // Of each state the last time it was seen before: it allows the least.
         let mut last = HashMap::<State, usize>::new();
         for before in from..at {
-            if seen[before].end < seen[at].begin
+            if seen[before].comes_before(&seen[at])
                 && let Ok(state) = seen[before].state
             {
                 let kept = last.entry(state).or_insert(before);
@@ -248,7 +266,10 @@ impl<'a> Graph<'a> {
                     None => Some(absent),
                     Some(held) => self.places.get(held.as_str()).copied(),
                 };
-                let comes = from.map_or(NEVER, |from| at[from]).max(attempt.span.begin);
+                let is_retired = |other: &&Attempt| attempt.retired.contains(&other.variation);
+                let retired = self.attempts.iter().zip(&at).filter(|(other, _)| is_retired(other));
+                let from = retired.map(|(_, at)| *at).fold(from.map_or(NEVER, |from| at[from]), Moment::min);
+                let comes = from.max(attempt.span.begin);
                 let comes_after = seen.how != How::Erased || knows(attempt, seen.begin);
                 if comes_after && attempt.fate != Fate::Failed && comes != NEVER && comes <= self.until[place]
                 {
@@ -261,7 +282,7 @@ impl<'a> Graph<'a> {
                     let goes = at[place].max(dies.begin.saturating_sub(self.skew));
                     reach(&mut at, absent, goes);
                 }
-                for &(begin, end) in &self.erasures {
+                for &(begin, end) in &self.gone {
                     let goes = at[place].max(begin);
                     if goes <= end {
                         reach(&mut at, absent, goes);

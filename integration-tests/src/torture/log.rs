@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::callers::generation;
 use super::clock;
 use super::history::{Fate, Moment};
 
@@ -73,8 +74,10 @@ pub(crate) enum Side {
 pub(crate) enum Ask {
     /// What stands under these keys.
     Read {
-        /// Which; those that do not stand there are absent.
+        /// Which; those that are not shown are absent.
         keys: Vec<String>,
+        /// Those of them that may stand there and not be shown.
+        hidden: Vec<String>,
     },
     /// To write these.
     Save {
@@ -84,6 +87,20 @@ pub(crate) enum Ask {
         knew: Option<Moment>,
         /// How long they are to live, in milliseconds.
         ttl: Option<u64>,
+    },
+    /// To add this goal to what stands there.
+    Reach {
+        /// Where.
+        key: String,
+        /// Which: no other write has it.
+        goal: String,
+        /// How long what stands there is to live at least, in milliseconds.
+        ttl: Option<u64>,
+    },
+    /// An operator's: to take away what stands there.
+    Remove {
+        /// Where.
+        key: String,
     },
     /// To forget the user.
     Erase,
@@ -96,6 +113,10 @@ pub(crate) struct Sent {
     pub(crate) token: String,
     /// The token that it had been handed there.
     pub(crate) held: Option<String>,
+    /// What it decided.
+    pub(crate) variation: String,
+    /// The variations that count as nothing to it, as an operator has retired them.
+    pub(crate) retired: Vec<String>,
 }
 
 /// What a caller is answered.
@@ -105,13 +126,16 @@ pub(crate) enum Answer {
     Nothing,
     /// These tokens stand there.
     Shown(BTreeMap<String, String>),
+    /// These tokens, each with the goals that were reached.
+    ShownWhole(BTreeMap<String, (String, Vec<String>)>),
     /// What became of what was sent, and what stands there in its place where that was said.
     Saved(BTreeMap<String, (Told, Option<String>)>),
-    /// The user is erased: surely, or nobody knows.
-    Erased {
-        /// Surely.
-        surely: bool,
-    },
+    /// Whether the goal was reached.
+    Reached(Told),
+    /// Whether it was removed.
+    Removed(Told),
+    /// Whether the user was erased.
+    Erased(Told),
 }
 
 /// See [`Fate`].
@@ -138,22 +162,22 @@ impl From<Told> for Fate {
     }
 }
 
-/// Where a process writes its lines; each is with the kernel before the call is made, so that a kill loses none.
+/// Where a process writes its lines, a file for each generation of users; each line is with the kernel before the call is
+/// made, so that a kill loses none.
 #[derive(Debug)]
 pub(crate) struct Log {
-    file: Mutex<File>,
+    path: PathBuf,
+    files: Mutex<BTreeMap<u64, File>>,
+    ahead: i64,
     behind: u64,
     next: AtomicU64,
 }
 
 impl Log {
-    /// A new log in this file, of a process whose clock is so many milliseconds ahead, and whose answers may be so many
+    /// A new log in files of this name, of a process whose clock is so many milliseconds ahead, and whose answers may be so many
     /// milliseconds old.
     pub(crate) fn create(path: &Path, ahead: i64, behind: u64) -> Self {
-        let file = OpenOptions::new().create_new(true).append(true).open(path).unwrap();
-        let log = Self { file: Mutex::new(file), behind, next: AtomicU64::new(0) };
-        log.write(&Line::Start { ahead });
-        log
+        Self { path: path.to_owned(), files: Mutex::default(), ahead, behind, next: AtomicU64::new(0) }
     }
 
     /// A call is about to be made; gives its number.
@@ -164,32 +188,62 @@ impl Log {
 
     /// Under these keys is about to be read what stands in the store itself; gives the call's number.
     pub(crate) fn look(&self, user: &str, keys: Vec<String>) -> u64 {
-        self.called(Call { side: Side::Ours, user: user.to_owned(), behind: 0, ask: Ask::Read { keys } })
+        self.called(Call {
+            side: Side::Ours,
+            user: user.to_owned(),
+            behind: 0,
+            ask: Ask::Read { keys, hidden: Vec::new() },
+        })
     }
 
     fn called(&self, call: Call) -> u64 {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.write(&Line::Call { id, at: clock::now(), call });
+        let window = generation(&call.user);
+        let id = window << WINDOW | self.next.fetch_add(1, Ordering::Relaxed);
+        self.write(Some(window), &Line::Call { id, at: clock::now(), call });
         id
+    }
+
+    /// Nothing more comes of users of generations before this one.
+    pub(crate) fn close(&self, before: u64) {
+        let mut files = self.files.lock().unwrap();
+        let later = files.split_off(&before);
+        *files = later;
     }
 
     /// It was answered; gives when.
     pub(crate) fn answer(&self, id: u64, answer: Answer) -> Moment {
         let at = clock::now();
-        self.write(&Line::Answer { id, at, answer });
+        self.write(Some(id >> WINDOW), &Line::Answer { id, at, answer });
         at
     }
 
     /// A fault hit a call in flight.
     pub(crate) fn fault(&self, name: &str) {
-        self.write(&Line::Fault { name: name.to_owned() });
+        self.write(None, &Line::Fault { name: name.to_owned() });
     }
 
-    fn write(&self, line: &Line) {
-        let mut text = serde_json::to_string(line).unwrap();
-        text.push('\n');
-        self.file.lock().unwrap().write_all(text.as_bytes()).unwrap();
+    /// Writes it into the file of these users, or into the newest.
+    fn write(&self, window: Option<u64>, line: &Line) {
+        let mut files = self.files.lock().unwrap();
+        let newest = || files.last_key_value().map_or(0, |(newest, _)| *newest);
+        let window = window.unwrap_or_else(newest);
+        let file = files.entry(window).or_insert_with(|| {
+            let name = format!("{}-{window}", self.path.display());
+            let mut file = OpenOptions::new().create(true).append(true).open(name).unwrap();
+            file.write_all(text(&Line::Start { ahead: self.ahead }).as_bytes()).unwrap();
+            file
+        });
+        file.write_all(text(line).as_bytes()).unwrap();
     }
+}
+
+/// Where in a call's number the generation of its user begins.
+const WINDOW: u32 = 32;
+
+fn text(line: &Line) -> String {
+    let mut text = serde_json::to_string(line).unwrap();
+    text.push('\n');
+    text
 }
 
 /// What one process did.
@@ -201,6 +255,8 @@ pub(crate) struct Logged {
     pub(crate) calls: Vec<Made>,
     /// The faults that hit a call, by name.
     pub(crate) faults: BTreeMap<String, u64>,
+    /// When the last of it was written.
+    pub(crate) end: Moment,
 }
 
 /// A call that was made.
@@ -225,20 +281,16 @@ impl Logged {
                 Line::Start { ahead } => logged.ahead = ahead,
                 Line::Call { id, at, call } => {
                     places.insert(id, logged.calls.len());
+                    logged.end = logged.end.max(at);
                     logged.calls.push(Made { at, call, answer: None });
                 }
-                Line::Answer { id, at, answer } => logged.calls[places[&id]].answer = Some((at, answer)),
+                Line::Answer { id, at, answer } => {
+                    logged.end = logged.end.max(at);
+                    logged.calls[places[&id]].answer = Some((at, answer));
+                }
                 Line::Fault { name } => *logged.faults.entry(name).or_default() += 1,
             }
         }
         logged
-    }
-
-    /// Whether it had a call of stickystore in flight at some time of this.
-    pub(crate) fn is_in_flight(&self, begin: Moment, end: Moment) -> bool {
-        self.calls.iter().any(|made| {
-            let ended = made.answer.as_ref().map_or(Moment::MAX, |(at, _)| *at);
-            made.call.side == Side::Ours && made.at <= end && ended >= begin
-        })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::history::{Attempt, EntryHistory, Erasure, Fate, Moment, NEVER, Sighting, Span, shifted};
-use super::judge::{Kind, judge};
-use super::log::{Answer, Ask, Call, Logged, Made, Side, Told};
+use super::history::{Attempt, EntryHistory, Erasure, Fate, Goal, Moment, NEVER, Sighting, Span, shifted};
+use super::judge::{Kind, judge_user};
+use super::log::{Answer, Ask, Logged, Made, Side, Told};
 
 /// What one side of a run has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,59 +21,91 @@ pub struct Tally {
     pub findings: Vec<String>,
 }
 
+impl Tally {
+    /// With what other users have come to.
+    pub(super) fn add(&mut self, other: Self) {
+        self.acknowledged += other.acknowledged;
+        self.lost += other.lost;
+        self.flipped += other.flipped;
+        self.unknown += other.unknown;
+        self.findings.extend(other.findings);
+        self.findings.truncate(TOLD);
+    }
+}
+
 /// How many findings are told whole.
 const TOLD: usize = 5;
 
 /// Judges one side of what was logged; the clocks are at most so many milliseconds apart from the shared one.
 pub(crate) fn tally(logs: &[Logged], side: Side, skew: u64) -> Tally {
     let mut tally = Tally::default();
-    let histories = histories(logs, side);
-    for ((user, key), history) in &histories {
-        for attempt in &history.attempts {
-            match attempt.fate {
+    let skew = skew * 1_000_000;
+    for (user, (keys, entries)) in by_user(histories(logs, side, skew)) {
+        let attempts = entries.iter().flat_map(|entry| &entry.attempts).map(|attempt| attempt.fate);
+        let goals = entries.iter().flat_map(|entry| &entry.goals).map(|goal| goal.fate);
+        for fate in attempts.chain(goals) {
+            match fate {
                 Fate::Acknowledged => tally.acknowledged += 1,
                 Fate::Unknown => tally.unknown += 1,
                 Fate::Refused | Fate::Failed => {}
             }
         }
-        for found in judge(history, skew * 1_000_000) {
+        for (place, found) in judge_user(&entries, skew) {
             match found.kind {
                 Kind::Lost => tally.lost += 1,
                 Kind::Flipped => tally.flipped += 1,
             }
             if tally.findings.len() < TOLD {
-                let story = story(history, found.seen);
-                tally.findings.push(format!("{user} {key}: {}\n{story}", found.what));
+                let story = story(&entries[place], found.seen);
+                tally.findings.push(format!("{user} {}: {}\n{story}", keys[place], found.what));
             }
         }
     }
     tally
 }
 
+/// The entries of each user, and their keys.
+fn by_user(
+    histories: BTreeMap<(String, String), EntryHistory>,
+) -> BTreeMap<String, (Vec<String>, Vec<EntryHistory>)> {
+    let mut users = BTreeMap::<String, (Vec<String>, Vec<EntryHistory>)>::new();
+    for ((user, key), history) in histories {
+        let (keys, entries) = users.entry(user).or_default();
+        keys.push(key);
+        entries.push(history);
+    }
+    users
+}
+
 /// What happened to each entry.
-fn histories(logs: &[Logged], side: Side) -> BTreeMap<(String, String), EntryHistory> {
+fn histories(logs: &[Logged], side: Side, skew: u64) -> BTreeMap<(String, String), EntryHistory> {
     let mut entries = BTreeMap::<(String, String), EntryHistory>::new();
     let mut erasures = HashMap::<&str, Vec<Erasure>>::new();
-    for log in logs {
+    for (process, log) in logs.iter().enumerate() {
         let ahead = log.ahead * 1_000_000;
-        let read_from = reads_begin(log, side);
         for Made { at: begin, call, answer } in log.calls.iter().filter(|made| made.call.side == side) {
             let end = answer.as_ref().map_or(NEVER, |(at, _)| *at);
             let named = |key: &str| (call.user.clone(), key.to_owned());
             match (&call.ask, answer.as_ref().map(|(_, answer)| answer)) {
-                (Ask::Read { keys }, Some(Answer::Shown(shown))) => {
+                (Ask::Read { keys, hidden }, Some(answer)) => {
+                    let Some(shown) = shown(answer) else { continue };
                     for key in keys {
-                        let token = shown.get(key).cloned();
-                        let from = read_from(call, key, *begin);
+                        let (token, goals) = shown.get(key).cloned().unzip();
+                        if token.is_none() && hidden.contains(key) {
+                            continue;
+                        }
+                        let from = begin.saturating_sub(call.behind * 1_000_000);
                         entries.entry(named(key)).or_default().sightings.push(Sighting {
                             span: Span::new(from, end),
                             asked: *begin,
                             token,
+                            goals: goals.flatten(),
                             ahead,
+                            process,
                         });
                     }
                 }
-                (Ask::Read { .. }, _) => {}
+                (Ask::Read { .. }, None) => {}
                 (Ask::Save { entries: sent, knew, ttl }, answer) => {
                     for (key, sent) in sent {
                         let saved = match answer {
@@ -83,33 +115,64 @@ fn histories(logs: &[Logged], side: Side) -> BTreeMap<(String, String), EntryHis
                         let (fate, winner) =
                             saved.map_or((Fate::Unknown, None), |(told, winner)| (told.into(), winner));
                         if let Some(winner) = winner {
-                            let from = read_from(call, key, *begin);
+                            let from = begin.saturating_sub(call.behind * 1_000_000);
                             entries.entry(named(key)).or_default().sightings.push(Sighting {
                                 span: Span::new(from, end),
                                 asked: *begin,
                                 token: Some(winner),
+                                goals: None,
                                 ahead,
+                                process,
                             });
                         }
                         let until = if fate == Fate::Unknown { NEVER } else { end };
-                        let dies = ttl.map(|ttl| {
-                            let dies =
-                                |moment: Moment| shifted(moment, ahead).saturating_add(ttl * 1_000_000);
-                            // In whole milliseconds, rounded either way.
-                            Span::new(dies(*begin) - 1_000_000, dies(until).saturating_add(1_000_000))
-                        });
                         entries.entry(named(key)).or_default().attempts.push(Attempt {
                             token: sent.token.clone(),
                             span: Span::new(*begin, until),
                             held: sent.held.clone(),
+                            variation: sent.variation.clone(),
+                            retired: sent.retired.clone(),
                             knew: *knew,
-                            dies,
+                            dies: dies(Span::new(*begin, until), *ttl, ahead),
                             fate,
+                            process,
                         });
                     }
                 }
+                (Ask::Reach { key, goal, ttl }, answer) => {
+                    let fate = match answer {
+                        Some(Answer::Reached(told)) => (*told).into(),
+                        _ => Fate::Unknown,
+                    };
+                    let span = Span::new(*begin, if fate == Fate::Unknown { NEVER } else { end });
+                    entries.entry(named(key)).or_default().goals.push(Goal {
+                        name: goal.clone(),
+                        span,
+                        dies: dies(span, *ttl, ahead),
+                        fate,
+                    });
+                }
+                (Ask::Remove { key }, answer) => {
+                    let fate = match answer {
+                        Some(Answer::Removed(told)) => (*told).into(),
+                        _ => Fate::Unknown,
+                    };
+                    let history = entries.entry(named(key)).or_default();
+                    let is_sure = fate == Fate::Acknowledged;
+                    if is_sure {
+                        // Nothing stood there then.
+                        let span = Span::new(*begin, end);
+                        let nothing =
+                            Sighting { span, asked: *begin, token: None, goals: None, ahead, process };
+                        history.sightings.push(nothing);
+                    }
+                    if fate != Fate::Failed {
+                        history.removals.push(Span::new(*begin, if is_sure { end } else { NEVER }));
+                    }
+                }
+                (Ask::Erase, Some(Answer::Erased(Told::Failed))) => {}
                 (Ask::Erase, answer) => {
-                    let is_sure = matches!(answer, Some(Answer::Erased { surely: true }));
+                    let is_sure = matches!(answer, Some(Answer::Erased(Told::Acknowledged)));
                     let span = Span::new(*begin, if is_sure { end } else { NEVER });
                     erasures.entry(&call.user).or_default().push(Erasure { span });
                 }
@@ -118,39 +181,47 @@ fn histories(logs: &[Logged], side: Side) -> BTreeMap<(String, String), EntryHis
     }
     for ((user, _), history) in &mut entries {
         history.erasures = erasures.get(user.as_str()).cloned().unwrap_or_default();
+        live_longer(history, skew);
     }
     entries
 }
 
-/// From when what a call shows of an entry may be, given when it was made: as old as its answers may be, but not older than
-/// what this process had been told of its own writes by then.
-fn reads_begin(log: &Logged, side: Side) -> impl Fn(&Call, &str, Moment) -> Moment {
-    let mut known = HashMap::<(String, Option<String>), Vec<Span>>::new();
-    for Made { at: begin, call, answer } in &log.calls {
-        let mut knows = |key: Option<&String>, end: &Moment| {
-            let spans = known.entry((call.user.clone(), key.cloned())).or_default();
-            spans.push(Span::new(*begin, *end));
-        };
-        if call.side != side {
-            continue;
+/// Tokens by key, with the goals where they are shown.
+type Stands = HashMap<String, (String, Option<Vec<String>>)>;
+
+/// What is said to stand there.
+fn shown(answer: &Answer) -> Option<Stands> {
+    match answer {
+        Answer::Shown(shown) => {
+            Some(shown.iter().map(|(key, token)| (key.clone(), (token.clone(), None))).collect())
         }
-        match answer {
-            Some((end, Answer::Saved(saved))) => {
-                let stands = saved.iter().filter(|(_, (told, _))| *told == Told::Acknowledged);
-                stands.for_each(|(key, _)| knows(Some(key), end));
-            }
-            Some((end, Answer::Erased { surely: true })) => knows(None, end),
-            _ => {}
+        Answer::ShownWhole(shown) => {
+            let whole = |(key, (token, goals)): (&String, &(String, Vec<String>))| {
+                (key.clone(), (token.clone(), Some(goals.clone())))
+            };
+            Some(shown.iter().map(whole).collect())
         }
+        _ => None,
     }
-    move |call, key, begin| {
-        let age = begin.saturating_sub(call.behind * 1_000_000);
-        if age == begin {
-            return begin;
+}
+
+/// When what was sent in this time expires, by its sender's clock.
+fn dies(sent: Span, ttl: Option<u64>, ahead: i64) -> Option<Span> {
+    let dies = |moment: Moment, ttl: u64| shifted(moment, ahead).saturating_add(ttl * 1_000_000);
+    // In whole milliseconds, rounded either way.
+    ttl.map(|ttl| Span::new(dies(sent.begin, ttl) - 1_000_000, dies(sent.end, ttl).saturating_add(1_000_000)))
+}
+
+/// Whoever adds a goal to an entry lets it live longer.
+fn live_longer(history: &mut EntryHistory, skew: u64) {
+    history.goals.sort_by_key(|goal| goal.span.begin);
+    let goals = history.goals.iter().filter(|goal| goal.fate != Fate::Failed);
+    for (begin, until) in goals.filter_map(|goal| Some((goal.span.begin, goal.dies?.end))) {
+        for dies in history.attempts.iter_mut().filter_map(|attempt| attempt.dies.as_mut()) {
+            if begin.saturating_sub(skew) <= dies.end {
+                dies.end = dies.end.max(until);
+            }
         }
-        let named = |key: Option<&str>| known.get(&(call.user.clone(), key.map(str::to_owned)));
-        let spans = [named(Some(key)), named(None)].into_iter().flatten().flatten();
-        spans.filter(|span| span.end <= begin).map(|span| span.begin).fold(age, Moment::max)
     }
 }
 
@@ -165,10 +236,15 @@ fn story(history: &EntryHistory, until: Moment) -> String {
         events.push((attempt.span, text));
     }
     for sighting in &history.sightings {
-        events.push((sighting.span, format!("saw {:?}", sighting.token)));
+        let goals = sighting.goals.as_ref().map_or_else(String::new, |goals| format!(" with {goals:?}"));
+        events.push((sighting.span, format!("saw {:?}{goals}", sighting.token)));
     }
     for erasure in &history.erasures {
         events.push((erasure.span, "erased".to_owned()));
+    }
+    events.extend(history.removals.iter().map(|span| (*span, "removed".to_owned())));
+    for goal in &history.goals {
+        events.push((goal.span, format!("goal {}: {:?}", goal.name, goal.fate)));
     }
     events.sort_by_key(|(span, _)| (span.begin, span.end));
     let lines = events.into_iter().filter(|(span, _)| span.begin <= until);
@@ -185,7 +261,7 @@ fn ago(moment: Moment, until: Moment) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::log::Sent;
+    use super::super::log::{Call, Sent};
     use super::*;
 
     fn made(at: Moment, ask: Ask, answer: Option<(Moment, Answer)>) -> Made {
@@ -193,7 +269,12 @@ mod tests {
     }
 
     fn save(token: &str, held: Option<&str>) -> Ask {
-        let sent = Sent { token: token.to_owned(), held: held.map(str::to_owned) };
+        let sent = Sent {
+            token: token.to_owned(),
+            held: held.map(str::to_owned),
+            variation: "red".to_owned(),
+            retired: Vec::new(),
+        };
         Ask::Save { entries: BTreeMap::from([("e0".to_owned(), sent)]), knew: Some(0), ttl: None }
     }
 
@@ -205,7 +286,7 @@ mod tests {
     fn look(at: Moment, shown: Option<&str>) -> Made {
         let keys = vec!["e0".to_owned()];
         let shown = shown.map(|token| ("e0".to_owned(), token.to_owned())).into_iter().collect();
-        made(at, Ask::Read { keys }, Some((at + 1, Answer::Shown(shown))))
+        made(at, Ask::Read { keys, hidden: Vec::new() }, Some((at + 1, Answer::Shown(shown))))
     }
 
     fn counts(calls: Vec<Made>) -> (u64, u64, u64, u64) {
@@ -238,7 +319,7 @@ mod tests {
     #[test]
     fn an_erasure_without_an_answer_may_come_any_time() {
         let written = made(1, save("a", None), saved(2, Told::Acknowledged, None));
-        let erased = made(3, Ask::Erase, Some((4, Answer::Erased { surely: false })));
+        let erased = made(3, Ask::Erase, Some((4, Answer::Erased(Told::Unknown))));
         assert_eq!(counts(vec![written, erased, look(9, Some("a")), look(20, None)]), (1, 0, 0, 0));
     }
 

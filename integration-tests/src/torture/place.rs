@@ -12,10 +12,10 @@ use super::backend::Backend;
 use super::clock;
 use super::dice::Dice;
 use super::history::Moment;
-use super::log::Logged;
 use super::plants::Plant;
 use super::run::Plan;
 use super::twice::Twice;
+use super::windows::Flights;
 use super::wire::Wire;
 use crate::meddler::Meddler;
 use crate::proxy::Proxy;
@@ -148,17 +148,17 @@ impl Place {
         }
     }
 
-    /// The faults that hit a call in flight, by name, given each process's logs.
-    pub(super) fn faults(&self, logs: &BTreeMap<u64, Vec<Logged>>) -> BTreeMap<String, u64> {
+    /// The faults that hit a call in flight, by name, given when each process had any.
+    pub(super) fn faults(&self, flights: &BTreeMap<u64, Flights>) -> BTreeMap<String, u64> {
         let mut faults = BTreeMap::new();
-        for (wire, logs) in self.wires.iter().zip(logs.values()) {
-            wire.faults(logs, &mut faults);
+        for (wire, flights) in self.wires.iter().zip(flights.values()) {
+            wire.faults(flights, &mut faults);
         }
         let landed: u64 = self.twice.iter().map(|(_, twice)| twice.landed()).sum();
         let kills = self
             .kills
             .iter()
-            .filter(|(begin, end)| logs.values().flatten().any(|log| log.is_in_flight(*begin, *end)));
+            .filter(|(begin, end)| flights.values().any(|flights| flights.any(*begin, *end)));
         let kills = u64::try_from(kills.count()).unwrap();
         for (name, count) in [("duplicated", landed), ("server killed", kills)] {
             if count > 0 {

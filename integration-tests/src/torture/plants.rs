@@ -30,7 +30,7 @@ pub(crate) enum Plant {
 }
 
 /// All of them, by name.
-pub(crate) const ALL: [(&str, Plant); 14] = [
+pub(crate) const ALL: [(&str, Plant); 15] = [
     ("whole-profile", Plant::WholeProfile),
     ("any-match-ledger", Plant::Books(Books::AnyMatch)),
     ("fifo-ledger", Plant::Books(Books::Fifo)),
@@ -44,6 +44,7 @@ pub(crate) const ALL: [(&str, Plant); 14] = [
     ("error-is-success", Plant::Store(Bug::ErrorIsSuccess)),
     ("duplicate-overwrites", Plant::Store(Bug::DuplicateOverwrites)),
     ("buffered-in-the-process", Plant::Store(Bug::Buffered)),
+    ("last-goal-only", Plant::Store(Bug::LastGoal)),
     ("nothing-on-disk", Plant::NothingOnDisk),
 ];
 

@@ -1,10 +1,11 @@
 //! One process of the run, seen from the one that ordered it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
-use super::child::{AUDITS, DONE, Order};
+use super::callers::{acts_before, generations};
+use super::child::{AUDITED, AUDITS, DONE, OLDEST, Order};
 
 /// A running process; it ends with its handle.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub(super) struct Process {
     pub(super) order: Order,
     /// How far it is.
     pub(super) acts: u64,
+    /// The oldest generation that it serves yet.
+    pub(super) oldest: u64,
+    /// The oldest generation at which it has not looked yet after all.
+    pub(super) audited: u64,
     pub(super) state: State,
 }
 
@@ -44,8 +49,9 @@ impl Process {
                 }
             }
         });
-        let acts = order.from;
-        Self { child, input, lines, order, acts, state: State::Acts }
+        let (acts, audited) = (order.from, order.judged);
+        let oldest = generations(acts).0;
+        Self { child, input, lines, order, acts, oldest, audited, state: State::Acts }
     }
 
     /// Takes what it has said.
@@ -57,13 +63,32 @@ impl Process {
             match self.lines.try_recv() {
                 Ok(line) if line == AUDITS => self.state = State::Audits,
                 Ok(line) if line == DONE => self.state = State::Done,
-                Ok(line) => self.acts = self.acts.max(line.parse().unwrap()),
+                Ok(line) => self.hear(&line),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     assert_eq!(self.state, State::Done, "process {} ended too soon", self.order.process);
                     return;
                 }
             }
+        }
+    }
+
+    fn hear(&mut self, line: &str) {
+        if let Some(oldest) = line.strip_prefix(OLDEST) {
+            self.oldest = self.oldest.max(oldest.parse().unwrap());
+            self.acts = self.acts.max(acts_before(self.oldest));
+        } else if let Some(audited) = line.strip_prefix(AUDITED) {
+            self.audited = audited.parse().unwrap();
+        } else {
+            self.acts = self.acts.max(line.parse().unwrap());
+        }
+    }
+
+    /// Tells it that nobody serves this generation any more.
+    pub(super) fn audit(&mut self, generation: u64) {
+        if let Some(input) = &mut self.input {
+            // Whether it has ended, `listen` says.
+            let _ = writeln!(input, "{generation}");
         }
     }
 

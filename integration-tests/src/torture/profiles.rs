@@ -93,6 +93,14 @@ pub(crate) fn token(value: &str) -> Option<String> {
     token.and_then(Json::as_str).map(str::to_owned)
 }
 
+/// The goals in a stored record of VWO's; none in anything else.
+pub(crate) fn goals(value: &str) -> Vec<String> {
+    let value: Option<Json> = serde_json::from_str(value).ok();
+    let goals = value.as_ref().and_then(|value| value.get("goalIdentifier")).and_then(Json::as_str);
+    let goals = goals.unwrap_or_default().split("_vwo_").filter(|goal| !goal.is_empty());
+    goals.map(str::to_owned).collect()
+}
+
 /// The tokens of a map, by experiment.
 pub(crate) fn tokens(map: &BucketMap) -> BTreeMap<String, String> {
     map.iter().filter_map(|(key, entry)| Some((key.clone(), entry.get("t")?.as_str()?.to_owned()))).collect()

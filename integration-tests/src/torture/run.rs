@@ -7,10 +7,10 @@ use super::backend::Backend;
 use super::child::Order;
 use super::clock;
 use super::dice::Dice;
-use super::log::{Logged, Side};
-use super::merge::{Tally, tally};
+use super::merge::Tally;
 use super::place::Place;
 use super::process::{Process, State};
+use super::windows::Judge;
 use crate::server::{Folder, Missing};
 
 /// How far a process's clock may be ahead or behind, in milliseconds.
@@ -80,10 +80,12 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
     let folder = Folder::new("torture");
     let mut dice = Dice::new(plan.seed, 1_000);
     let (beginning, began) = (clock::beginning(), Instant::now());
-    let mut logs = Vec::new();
-    let mut ordered = |order: Order| {
+    let skew = APART.unsigned_abs();
+    let judge = Judge::start(folder.path(), skew);
+    // The generations whom nobody serves any more, and those of them that are judged.
+    let (mut over, mut judged) = (0, 0);
+    let ordered = |order: Order| {
         let log = folder.path().join(format!("{}-{}", order.process, order.life));
-        logs.push((order.process, log.clone()));
         Process::start(program, Order { log, ..order })
     };
     let order = |process: u64| Order {
@@ -96,12 +98,13 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         ahead: [0, APART, -APART][usize::try_from(process % 3).unwrap()],
         from: 0,
         to: if let Until::Acts(acts) = plan.until { acts } else { u64::MAX },
+        judged: 0,
         log: folder.path().to_owned(),
         plant: plan.plant.map(str::to_owned),
         is_layered: plan.is_layered,
         rates: plan.backend.rates(plan.nodes),
     };
-    let mut processes: Vec<_> = (0..plan.backend.processes()).map(order).map(&mut ordered).collect();
+    let mut processes: Vec<_> = (0..plan.backend.processes()).map(order).map(ordered).collect();
     let mut kill_at: Vec<u64> = processes.iter().map(|process| LIFE + 100 * process.order.process).collect();
     loop {
         processes.iter_mut().for_each(Process::listen);
@@ -119,8 +122,18 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
             if !is_over && plan.backend.survives_kills() && processes[at].acts >= kill_at[at] {
                 let next = processes.remove(at).kill();
                 kill_at[at] = next.from + LIFE + dice.below(LIFE);
-                processes.insert(at, ordered(next));
+                let mut next = ordered(Order { judged, ..next });
+                (judged..over).for_each(|generation| next.audit(generation));
+                processes.insert(at, next);
             }
+        }
+        while processes.iter().all(|process| process.oldest > over) {
+            processes.iter_mut().for_each(|process| process.audit(over));
+            over += 1;
+        }
+        while processes.iter().all(|process| process.audited > judged) {
+            judge.judge(judged);
+            judged += 1;
         }
         if !is_over {
             place.disturb(&mut dice);
@@ -128,28 +141,12 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         std::thread::sleep(LOOKS);
     }
     drop(processes);
-    let mut by_process = BTreeMap::<u64, Vec<Logged>>::new();
-    for (process, log) in &logs {
-        by_process.entry(*process).or_default().push(Logged::read(log));
+    let judged = judge.finish();
+    let mut faults = place.faults(&judged.flights);
+    for (name, count) in judged.faults {
+        *faults.entry(name).or_default() += count;
     }
-    let mut faults = place.faults(&by_process);
-    let logs: Vec<_> = by_process.into_values().flatten().collect();
-    for log in &logs {
-        for (name, count) in &log.faults {
-            *faults.entry(name.clone()).or_default() += count;
-        }
-        // Only the killed have calls without an answer.
-        if log.calls.iter().any(|made| made.answer.is_none()) {
-            *faults.entry("killed".to_owned()).or_default() += 1;
-        }
-    }
-    let skew = APART.unsigned_abs();
-    Ok(Verdict {
-        stickystore: tally(&logs, Side::Ours, skew),
-        naive: tally(&logs, Side::Naive, skew),
-        faults,
-        seed: plan.seed,
-    })
+    Ok(Verdict { stickystore: judged.ours, naive: judged.naive, faults, seed: plan.seed })
 }
 
 fn limit(until: Until) -> Duration {

@@ -16,6 +16,11 @@ use crate::resp::{Command, Reply, put_command};
 /// How many words an erase has. It is not sent again: one that arrives after another erasure is a new erasure.
 const ERASE_WORDS: usize = 8;
 
+/// Where a write's first change is named, and what a removal is called: it is not sent again, as it takes away whatever stands
+/// there by then.
+const CHANGE: usize = 7;
+const REMOVAL: &[u8] = b"D";
+
 /// How many in a thousand.
 const RATE: u64 = 50;
 
@@ -58,6 +63,7 @@ impl Fault for Twice {
     async fn exchange(&self, command: Command, server: &mut Server) -> io::Result<Vec<Reply>> {
         let reply = server.ask(&command).await?;
         let is_script = command[0] == b"EVALSHA" && command.len() != ERASE_WORDS;
+        let is_removal = command.get(CHANGE).is_some_and(|change| *change == REMOVAL);
         let is_answered = !matches!(reply, Reply::Error(_));
         let late = {
             let mut dice = self.dice.lock().unwrap();
@@ -65,6 +71,7 @@ impl Fault for Twice {
         };
         if let Some(late) = late
             && is_script
+            && !is_removal
             && is_answered
             && !self.is_off.load(Ordering::SeqCst)
         {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::clock;
 use super::dice::Dice;
 use super::history::Moment;
-use super::log::Logged;
+use super::windows::Flights;
 use crate::proxy::{Proxy, Rule};
 
 /// How long a disturbance waits for something to pass, in milliseconds.
@@ -110,9 +110,9 @@ impl Wire {
     }
 
     /// The faults that met something while the process had a call in flight, by name.
-    pub(super) fn faults(&self, logs: &[Logged], faults: &mut BTreeMap<String, u64>) {
+    pub(super) fn faults(&self, flights: &Flights, faults: &mut BTreeMap<String, u64>) {
         for hit in &self.hits {
-            if logs.iter().any(|log| log.is_in_flight(hit.begin, hit.end)) {
+            if flights.any(hit.begin, hit.end) {
                 *faults.entry(hit.name.to_owned()).or_default() += 1;
             }
         }

@@ -8,8 +8,8 @@ use crate::{plan, torture};
 const ACTS: u64 = 3_000;
 
 /// Those that show themselves seldom, as they need several callers to meet, and how many requests these take.
-const RARE: [&str; 2] = ["value-comparison", "unknown-is-written-again"];
-const RARE_ACTS: u64 = 15_000;
+const RARE: [&str; 3] = ["value-comparison", "unknown-is-written-again", "last-goal-only"];
+const RARE_ACTS: u64 = 7_000;
 
 /// The one that needs a server which is killed.
 const IN_THE_SERVER: &str = "nothing-on-disk";

@@ -85,6 +85,8 @@ pub struct NotKept<T> {
     pub error: Error,
     /// What became of each entry.
     pub report: CommitReport,
+    /// What became of what the first pass saved, if another request had won there and there was a second.
+    pub first: Option<CommitReport>,
 }
 
 impl<T> fmt::Debug for NotKept<T> {

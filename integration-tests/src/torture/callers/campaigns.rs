@@ -1,40 +1,44 @@
-//! VWO's way, a campaign at a time: with what was got, as an SDK's JSON, and proved by a ledger.
+//! VWO's way, a campaign at a time: with what was got, as an SDK's JSON, and proved by a ledger; and the goals, of which none
+//! may be lost.
 
 use serde_json::{Value as Json, json};
 use stickystore_core::{Result, Value};
 use stickystore_services::vwo::Record;
+use stickystore_services::{SaveReport, Saved};
 
-use super::super::log::{Answer, Ask};
-use super::super::profiles::reported;
-use super::Caller;
+use super::super::history::Moment;
+use super::super::log::{Answer, Ask, Sent, Told};
+use super::super::profiles::{effect, reported};
+use super::{Caller, is_mortal};
+
+/// How many in a thousand decisions come with a goal that was reached at once.
+const WITH_GOAL: u64 = 250;
+
+/// What a get gave, and when it ended; nothing if it failed.
+type Got = Option<(Option<Record>, Moment)>;
 
 impl Caller {
     /// Gets a campaign's record, decides, and sets it: as an SDK's JSON, which proves nothing, or as the record that it got.
     pub(super) async fn decide_campaign(&mut self, user: &str) {
         let number = self.dice.below(super::KEYS);
         let key = format!("c{number}");
-        let sticky = self.stores(user).sticky;
-        let id = self.place.log.call(self.side, user, Ask::Read { keys: vec![key.clone()] });
-        let (vwo, owned, campaign) = (sticky.vwo(), user.to_owned(), key.clone());
-        let got = self.wait(async move { vwo.get(&owned, &campaign).await }).await.and_then(Result::ok);
-        let held = got.as_ref().and_then(Option::as_ref).and_then(written);
-        let shown = held.iter().map(|(_, token)| (key.clone(), token.clone())).collect();
-        let answer = if got.is_some() { Answer::Shown(shown) } else { Answer::Nothing };
-        let at = self.place.log.answer(id, answer);
-        let knew = got.is_some().then_some(at);
+        let got = self.get(user, &key).await;
         self.think().await;
+        let (got, knew) = got.map_or((None, None), |(got, at)| (got, Some(at)));
+        let held = got.as_ref().and_then(written);
         let holds = held.as_ref().map(|(variation, token)| (variation.as_str(), token.as_str()));
         let decided = self.decide([(number, key.clone(), holds)]);
-        let Some((variation, sent)) = decided.get(&key) else { return };
-        let record = match got.flatten() {
-            Some(record) if self.dice.happens(600) => changed(record, variation, &sent.token),
-            _ => made(user, &key, variation, &sent.token),
+        let Some(sent) = decided.get(&key) else { return };
+        let mut record = match got {
+            Some(record) if self.dice.happens(600) => changed(record, sent),
+            _ => made(user, &key, sent),
         };
+        let reach = if self.dice.happens(WITH_GOAL) { Some(self.reaches(user, &mut record)) } else { None };
         let id = self.sends(user, &decided, knew);
-        let (vwo, changed) = (sticky.vwo(), [key]);
-        let set = async move { Ok(reported(&vwo.set(&record).await?, &changed)) };
-        let report = self.wait(set).await;
-        self.sent(id, &decided, report);
+        let vwo = self.stores(user).sticky.vwo();
+        let report = self.wait(async move { vwo.set(&record).await }).await;
+        self.reached(reach, &key, report.as_ref());
+        self.sent(id, &decided, report.map(|report| Ok(reported(&report?, &[key]))));
     }
 
     /// Gets a record and sets another, as SDKs do it on one object of the process, which has a ledger. All of them wait for
@@ -43,32 +47,100 @@ impl Caller {
         let number = self.dice.below(super::KEYS);
         let key = format!("l{number}");
         let vwo = self.stores(user).ledgered;
-        let id = self.place.log.call(self.side, user, Ask::Read { keys: vec![key.clone()] });
+        let id = self.reads(user, vec![key.clone()]);
         let got = vwo.get(user, &key).await.ok();
-        let held = got.as_ref().and_then(Option::as_ref).and_then(written);
-        let shown = held.iter().map(|(_, token)| (key.clone(), token.clone())).collect();
-        let answer = if got.is_some() { Answer::Shown(shown) } else { Answer::Nothing };
-        let at = self.place.log.answer(id, answer);
+        let at = self.place.log.answer(id, answer(&key, got.as_ref()));
         self.think().await;
+        let held = got.as_ref().and_then(Option::as_ref).and_then(written);
         let holds = held.as_ref().map(|(variation, token)| (variation.as_str(), token.as_str()));
         let decided = self.decide([(number, key.clone(), holds)]);
-        let Some((variation, sent)) = decided.get(&key) else { return };
-        let record = made(user, &key, variation, &sent.token);
+        let Some(sent) = decided.get(&key) else { return };
+        let mut record = made(user, &key, sent);
+        let reach = if self.dice.happens(WITH_GOAL) { Some(self.reaches(user, &mut record)) } else { None };
         let id = self.sends(user, &decided, got.is_some().then_some(at));
-        let report = vwo.set(&record).await.map(|report| reported(&report, &[key]));
-        self.sent(id, &decided, Some(report));
+        let report = vwo.set(&record).await;
+        self.reached(reach, &key, Some(&report));
+        self.sent(id, &decided, Some(report.map(|report| reported(&report, &[key]))));
+    }
+
+    /// Gets a record and adds a goal to it, as an SDK does who has a variation: in the record that it got, or in one made
+    /// anew, which is an assignment of its own should the one that stood there have gone.
+    pub(super) async fn reach_goal(&mut self, user: &str) {
+        let key = format!("c{}", self.dice.below(super::KEYS));
+        let Some((Some(got), knew)) = self.get(user, &key).await else { return };
+        self.think().await;
+        let retired = if self.is_retired(&key) { vec![super::RETIRED.1.to_owned()] } else { Vec::new() };
+        let variation = got.variation_name().to_owned();
+        let (mut record, decided) = if self.dice.happens(500) {
+            (got, None)
+        } else {
+            let sent = Sent { token: self.token(), held: None, variation, retired };
+            (made(user, &key, &sent), Some([(key.clone(), sent)].into()))
+        };
+        let reach = self.reaches(user, &mut record);
+        let id = decided.as_ref().map(|decided| self.sends(user, decided, Some(knew)));
+        let vwo = self.stores(user).sticky.vwo();
+        let report = self.wait(async move { vwo.set(&record).await }).await;
+        self.reached(Some(reach), &key, report.as_ref());
+        if let (Some(id), Some(decided)) = (id, decided) {
+            self.sent(id, &decided, report.map(|report| Ok(reported(&report?, &[key]))));
+        }
+    }
+
+    async fn get(&mut self, user: &str, key: &str) -> Got {
+        let id = self.reads(user, vec![key.to_owned()]);
+        let vwo = self.stores(user).sticky.vwo();
+        let (owned, campaign) = (user.to_owned(), key.to_owned());
+        let got = self.wait(async move { vwo.get(&owned, &campaign).await }).await.and_then(Result::ok);
+        let at = self.place.log.answer(id, answer(key, got.as_ref()));
+        got.map(|got| (got, at))
+    }
+
+    /// Adds a goal to a record that is going to be set, and says so; gives the number of the call.
+    fn reaches(&mut self, user: &str, record: &mut Record) -> (u64, String) {
+        let goal = format!("g{}", self.token());
+        record.add_goal(&goal);
+        let ttl = if is_mortal(user) { self.stores(user).ttl } else { None };
+        let ask = Ask::Reach { key: record.campaign_key().to_owned(), goal: goal.clone(), ttl };
+        (self.place.log.call(self.side, user, ask), goal)
+    }
+
+    /// Says what became of it.
+    fn reached(&self, reach: Option<(u64, String)>, key: &str, report: Option<&Result<SaveReport>>) {
+        let Some((id, goal)) = reach else { return };
+        let told = match report {
+            None => Told::Unknown,
+            Some(Err(error)) => effect(error),
+            Some(Ok(report)) if report.goals_added(key).contains(&goal) => Told::Acknowledged,
+            Some(Ok(report)) => match report.get(key) {
+                Some(Saved::Inserted | Saved::Replaced { .. } | Saved::Added) => Told::Acknowledged,
+                Some(Saved::Failed { error }) => effect(error),
+                _ => Told::Refused,
+            },
+        };
+        self.place.log.answer(id, Answer::Reached(told));
     }
 }
 
+fn answer(key: &str, got: Option<&Option<Record>>) -> Answer {
+    let Some(got) = got else { return Answer::Nothing };
+    let shown = got.as_ref().and_then(|record| {
+        let goals = record.goals().map(str::to_owned).collect();
+        Some((key.to_owned(), (written(record)?.1, goals)))
+    });
+    Answer::ShownWhole(shown.into_iter().collect())
+}
+
 /// The record that was got, with another variation.
-pub(super) fn changed(mut record: Record, variation: &str, token: &str) -> Record {
-    record.set_variation_name(variation);
-    record.set_meta_data(Value::new(json!({ "t": token }).to_string()).unwrap());
+pub(super) fn changed(mut record: Record, sent: &Sent) -> Record {
+    record.set_variation_name(sent.variation.as_str());
+    record.set_meta_data(Value::new(json!({ "t": sent.token }).to_string()).unwrap());
     record
 }
 
 /// The record that an SDK makes anew.
-pub(super) fn made(user: &str, key: &str, variation: &str, token: &str) -> Record {
+pub(super) fn made(user: &str, key: &str, sent: &Sent) -> Record {
+    let Sent { variation, token, .. } = sent;
     let record = json!({
         "userId": user, "campaignKey": key, "variationName": variation, "metaData": { "t": token }
     });

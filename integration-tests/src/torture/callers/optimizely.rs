@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::super::history::Moment;
-use super::super::log::{Answer, Ask, Side};
+use super::super::log::{Answer, Side};
 use super::super::profiles::{BucketMap, bucketed, tokens};
 use super::{Caller, keys};
 
@@ -38,8 +38,7 @@ impl Caller {
     pub(super) async fn track(&mut self, user: &str) {
         let keys = self.some_keys("e");
         let decided = self.decide(keys.into_iter().map(|(number, key)| (number, key, None)));
-        let map =
-            decided.iter().map(|(key, (variation, sent))| (key.clone(), bucketed(variation, &sent.token)));
+        let map = decided.iter().map(|(key, sent)| (key.clone(), bucketed(&sent.variation, &sent.token)));
         let map: BucketMap = map.collect();
         if map.is_empty() {
             return;
@@ -52,14 +51,14 @@ impl Caller {
     }
 
     async fn lookup(&mut self, user: &str) -> Option<(BucketMap, Option<Moment>)> {
-        let id = self.place.log.call(self.side, user, Ask::Read { keys: keys("e") });
+        let id = self.reads(user, keys("e"));
         let (profiles, owned) = (self.profiles(user), user.to_owned());
         let map = self.wait(async move { profiles.lookup(&owned).await }).await;
         self.shown(id, map.and_then(Result::ok))
     }
 
     async fn fetch(&mut self, user: &str) -> Option<(BucketMap, Option<Moment>)> {
-        let id = self.place.log.call(self.side, user, Ask::Read { keys: keys("e") });
+        let id = self.reads(user, keys("e"));
         let (profiles, owned) = (self.profiles(user), user.to_owned());
         let map = self.wait(async move { profiles.bucket_map(&owned).await }).await;
         self.shown(id, map.and_then(Result::ok))
@@ -93,8 +92,8 @@ impl Caller {
         if self.side == Side::Ours && self.dice.happens(PRUNED) {
             map.clear();
         }
-        for (key, (variation, sent)) in &decided {
-            map.insert(key.clone(), bucketed(variation, &sent.token));
+        for (key, sent) in &decided {
+            map.insert(key.clone(), bucketed(&sent.variation, &sent.token));
         }
         let id = self.sends(user, &decided, knew);
         let changed: Vec<_> = decided.keys().cloned().collect();

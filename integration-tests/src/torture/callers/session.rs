@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use stickystore_core::Result;
 use stickystore_services::SaveReport;
 
-use super::super::log::{Answer, Ask, Told};
+use super::super::log::{Answer, Told};
 use super::super::profiles::{BucketMap, Reported, bucketed, reported, tokens};
 use super::campaigns::{changed, made, written};
 use super::{Caller, keys};
@@ -16,7 +16,7 @@ impl Caller {
         let number = self.dice.below(super::KEYS);
         let campaign = format!("c{number}");
         let asked = keys("e").into_iter().chain([campaign.clone()]).collect();
-        let id = self.place.log.call(self.side, user, Ask::Read { keys: asked });
+        let id = self.reads(user, asked);
         let (sticky, owned) = (self.stores(user).sticky, user.to_owned());
         let Some(Ok(session)) = self.wait(async move { sticky.begin(&owned).await }).await else {
             self.place.log.answer(id, Answer::Nothing);
@@ -58,15 +58,15 @@ impl Caller {
         // What is saved into the view begins to live there.
         let id = self.sends(user, &decided, profile.is_some().then_some(at));
         let mut got = got;
-        for (key, (variation, sent)) in &decided {
+        for (key, sent) in &decided {
             if *key == campaign {
                 let record = match got.take() {
-                    Some(record) if self.dice.happens(500) => changed(record, variation, &sent.token),
-                    _ => made(user, key, variation, &sent.token),
+                    Some(record) if self.dice.happens(500) => changed(record, sent),
+                    _ => made(user, key, sent),
                 };
                 view.set(&record).unwrap();
             } else {
-                map.insert(key.clone(), bucketed(variation, &sent.token));
+                map.insert(key.clone(), bucketed(&sent.variation, &sent.token));
             }
         }
         let saved = json!({ "user_id": user, "experiment_bucket_map": map });
@@ -78,14 +78,7 @@ impl Caller {
             let mut told = reported(report.user(&owned).unwrap_or(&SaveReport::default()), &changed);
             if commits_again && told.values().any(|(told, _)| matches!(told, Told::Failed | Told::Unknown)) {
                 let again = session.commit().await;
-                for (key, saved) in reported(again.user(&owned).unwrap_or(&SaveReport::default()), &changed) {
-                    let is_told = again.user(&owned).is_some_and(|report| report.get(&key).is_some());
-                    // The second attempt was not applied; of the first one nobody knows.
-                    let is_open = told[&key].0 == Told::Unknown && saved.0 == Told::Failed;
-                    if is_told && !is_open {
-                        told.insert(key, saved);
-                    }
-                }
+                say_again(&mut told, &again.user(&owned).cloned().unwrap_or_default(), &changed);
             }
             // A winner may be the one that the session had read, and not stand any more.
             told.values_mut().for_each(|(_, winner)| *winner = None);
@@ -93,5 +86,18 @@ impl Caller {
         };
         let report: Option<Result<Reported>> = self.wait(commit).await;
         self.sent(id, &decided, report);
+    }
+}
+
+/// What is known of what was committed again: the second report has what failed in the first.
+pub(super) fn say_again(told: &mut Reported, again: &SaveReport, changed: &[String]) {
+    for (key, saved) in reported(again, changed) {
+        let first = told[&key].0;
+        let has_failed = matches!(first, Told::Failed | Told::Unknown);
+        // The second attempt was not applied; of the first one nobody knows.
+        let is_open = first == Told::Unknown && saved.0 == Told::Failed;
+        if again.get(&key).is_some() && has_failed && !is_open {
+            told.insert(key, saved);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Histories made by hand: each kind of violation, and beside it the twin that looks like it and is none.
 
-use super::super::history::{Attempt, EntryHistory, Erasure, Fate, NEVER, Sighting, Span};
+use super::super::history::{Attempt, EntryHistory, Erasure, Fate, Goal, NEVER, Sighting, Span};
 use super::{Kind, judge};
 
 /// No clock is further away than this.
@@ -12,9 +12,12 @@ fn wrote(token: &str, begin: u64, end: u64, held: Option<&str>) -> Attempt {
         token: token.to_owned(),
         span: Span::new(begin, end),
         held: held.map(str::to_owned),
+        variation: token.to_owned(),
+        retired: Vec::new(),
         knew: Some(begin.saturating_sub(1)),
         dies: None,
         fate: Fate::Acknowledged,
+        process: 1,
     }
 }
 
@@ -33,15 +36,29 @@ fn blind(attempt: Attempt) -> Attempt {
 
 fn saw(begin: u64, token: Option<&str>) -> Sighting {
     let span = Span::new(begin, begin + 1);
-    Sighting { span, asked: begin, token: token.map(str::to_owned), ahead: 0 }
+    Sighting { span, asked: begin, token: token.map(str::to_owned), goals: None, ahead: 0, process: 0 }
 }
 
 fn history(attempts: &[Attempt], sightings: &[Sighting]) -> EntryHistory {
-    EntryHistory { attempts: attempts.to_vec(), sightings: sightings.to_vec(), erasures: Vec::new() }
+    EntryHistory { attempts: attempts.to_vec(), sightings: sightings.to_vec(), ..EntryHistory::default() }
 }
 
 fn erased(history: EntryHistory, begin: u64, end: u64) -> EntryHistory {
     EntryHistory { erasures: vec![Erasure { span: Span::new(begin, end) }], ..history }
+}
+
+fn removed(history: EntryHistory, begin: u64, end: u64) -> EntryHistory {
+    EntryHistory { removals: vec![Span::new(begin, end)], ..history }
+}
+
+fn reached(history: EntryHistory, name: &str, begin: u64, end: u64) -> EntryHistory {
+    let span = Span::new(begin, end);
+    let goal = Goal { name: name.to_owned(), span, dies: None, fate: Fate::Acknowledged };
+    EntryHistory { goals: vec![goal], ..history }
+}
+
+fn with_goals(sighting: Sighting, goals: &[&str]) -> Sighting {
+    Sighting { goals: Some(goals.iter().map(|goal| (*goal).to_owned()).collect()), ..sighting }
 }
 
 fn kinds(history: &EntryHistory) -> Vec<Kind> {
@@ -77,6 +94,8 @@ fn an_answer_that_may_be_behind_may_miss_what_was_acknowledged_before_but_shows_
     };
     is_fine(&history(&[wrote("a", 1, 2, None)], &[behind(1, 9, None)]));
     assert_eq!(kinds(&history(&[wrote("a", 1, 2, None)], &[behind(5, 9, None)])), [Kind::Lost]);
+    let own = Sighting { process: 1, ..behind(1, 9, None) };
+    assert_eq!(kinds(&history(&[wrote("a", 1, 2, None)], &[own])), [Kind::Lost], "its own process wrote it");
     let mortal = dies(wrote("a", 1, 2, None), 100);
     assert_eq!(kinds(&history(&[mortal], &[behind(90, 120, Some("a"))])), [Kind::Flipped]);
 }
@@ -210,4 +229,52 @@ fn what_nobody_wrote_or_nobody_should_have_written_must_not_stand() {
     let base = wrote("a", 1, 2, None);
     let refused = told(wrote("b", 4, 5, Some("a")), Fate::Refused);
     assert_eq!(kinds(&history(&[base, refused], &[saw(9, Some("b"))])), [Kind::Flipped]);
+}
+
+#[test]
+fn what_an_operator_removed_is_gone_and_may_be_made_anew_by_whoever_had_read_before() {
+    let attempts = [wrote("a", 1, 2, None), Attempt { knew: Some(0), ..wrote("b", 7, 8, None) }];
+    let seen = [saw(3, Some("a")), saw(9, Some("b"))];
+    is_fine(&removed(history(&attempts, &seen), 4, 5));
+    assert_eq!(kinds(&removed(history(&attempts, &seen), 10, 11)), [Kind::Flipped]);
+    assert_eq!(kinds(&removed(history(&attempts[..1], &[saw(20, None)]), 30, 31)), [Kind::Lost]);
+}
+
+#[test]
+fn what_is_retired_may_be_replaced_unread_and_nothing_else_may() {
+    let retires = |variation: &str| Attempt { retired: vec![variation.to_owned()], ..wrote("b", 4, 5, None) };
+    is_fine(&history(&[wrote("a", 1, 2, None), retires("a")], &[saw(9, Some("b"))]));
+    assert_eq!(kinds(&history(&[wrote("a", 1, 2, None), retires("x")], &[])), [Kind::Flipped]);
+}
+
+#[test]
+fn a_goal_that_was_reached_or_seen_stays_whatever_becomes_of_the_variation() {
+    let attempts = [wrote("a", 1, 2, None), wrote("b", 6, 7, Some("a"))];
+    let kept = with_goals(saw(9, Some("b")), &["g"]);
+    let missing = with_goals(saw(9, Some("b")), &["another"]);
+    is_fine(&reached(history(&attempts, std::slice::from_ref(&kept)), "g", 3, 4));
+    assert_eq!(kinds(&reached(history(&attempts, std::slice::from_ref(&missing)), "g", 3, 4)), [Kind::Lost]);
+    is_fine(&reached(history(&attempts, std::slice::from_ref(&missing)), "g", 3, 9));
+    let gone = Sighting { span: Span::new(20, 21), ..missing.clone() };
+    assert_eq!(kinds(&history(&attempts, &[kept.clone(), gone.clone()])), [Kind::Lost], "it was seen");
+    let none = with_goals(saw(9, Some("b")), &[]);
+    is_fine(&history(&attempts, &[none, Sighting { span: Span::new(20, 21), ..kept }]));
+}
+
+#[test]
+fn a_goal_goes_with_its_entry() {
+    let attempts = [wrote("a", 1, 2, None), wrote("b", 7, 8, None)];
+    let seen = [with_goals(saw(9, Some("b")), &[])];
+    is_fine(&removed(reached(history(&attempts, &seen), "g", 3, 4), 5, 6));
+    is_fine(&erased(reached(history(&attempts, &seen), "g", 3, 4), 5, 6));
+    let before = removed(reached(history(&attempts[..1], &seen[..0]), "g", 5, 6), 3, 4);
+    is_fine(&before);
+    let mortal = dies(wrote("a", 1, 2, None), 100);
+    let goal = |dies| Goal { dies, ..reached(history(&[], &[]), "g", 3, 4).goals[0].clone() };
+    let later = |dies: Option<Span>| EntryHistory {
+        goals: vec![goal(dies)],
+        ..history(std::slice::from_ref(&mortal), &[with_goals(saw(80, Some("a")), &[])])
+    };
+    assert_eq!(kinds(&later(Some(Span::new(130, 131)))), [Kind::Lost]);
+    is_fine(&later(Some(Span::new(90, 91))));
 }

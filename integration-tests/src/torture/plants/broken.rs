@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Change, Effect, EpochCheck, Erase, Finding, Outcome, Profile, Read, Result,
-    StoreInfo, Subject, Write,
+    AsyncScan, AsyncStore, Call, Change, Effect, Entry, EpochCheck, Erase, Finding, Outcome, Profile, Read,
+    Result, StoreInfo, Subject, Value, Write,
 };
+
+use super::super::profiles::goals;
 
 /// How late what comes late comes.
 const LATE: Duration = Duration::from_millis(30);
@@ -39,6 +41,8 @@ pub(crate) enum Bug {
     DuplicateOverwrites,
     /// Writes are kept in the process for a while, where a kill loses them.
     Buffered,
+    /// Of a record's goals, only the last is kept.
+    LastGoal,
 }
 
 /// A store with a bug.
@@ -97,6 +101,9 @@ impl AsyncStore for Broken {
                 let late = if self.bug == Bug::Buffered { LATE * 10 } else { LATE };
                 self.later(writes, late, false);
                 return writes.iter().map(|write| write.changes().iter().map(success).collect()).collect();
+            }
+            Bug::LastGoal => {
+                writes.iter().map(|write| changed(write, write.epoch(), with_last_goal)).collect()
             }
             Bug::UnknownAgain | Bug::ErrorIsSuccess | Bug::DuplicateOverwrites => writes.to_vec(),
         };
@@ -176,6 +183,24 @@ fn overwriting(write: &Write) -> Write {
         Change::Insert(key, new) | Change::Replace(key, _, new) => Change::Put(key.clone(), new.clone()),
         other => other.clone(),
     })
+}
+
+/// The same change, without all goals but the last.
+fn with_last_goal(change: &Change) -> Change {
+    let without = |entry: &Entry| {
+        let text = entry.value.as_str();
+        let goals = goals(text);
+        let Some(last) = goals.last() else { return entry.clone() };
+        let value = Value::new(text.replace(&goals.join("_vwo_"), last)).unwrap();
+        let mut entry = entry.clone();
+        entry.value = value;
+        entry
+    };
+    match change {
+        Change::Insert(key, new) => Change::Insert(key.clone(), without(new)),
+        Change::Replace(key, was, new) => Change::Replace(key.clone(), *was, without(new)),
+        other => other.clone(),
+    }
 }
 
 fn changed(write: &Write, epoch: EpochCheck, change: impl FnMut(&Change) -> Change) -> Write {
