@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stickystore_cassandra::{CassandraStore, Config, Replication};
-use stickystore_core::{Call, SystemClock};
 use tokio::runtime::Runtime;
 
 use super::backend::Backend;
@@ -19,7 +17,7 @@ use super::windows::Flights;
 use super::wire::Wire;
 use crate::meddler::Meddler;
 use crate::proxy::Proxy;
-use crate::server::cassandra::{Cassandra, Setup};
+use crate::server::cassandra::{Cassandra, Setup, make_table};
 use crate::server::memcached::Memcached;
 use crate::server::mongodb::MongoDb;
 use crate::server::redis::Redis;
@@ -30,9 +28,6 @@ const KILLS: Duration = Duration::from_secs(4);
 
 /// How long a node is away, where others go on without it.
 const AWAY: Duration = Duration::from_secs(2);
-
-/// How long making a table may take.
-const TABLE: Duration = Duration::from_secs(30);
 
 /// The server of a run, and the wires of its processes.
 #[derive(Debug)]
@@ -213,13 +208,4 @@ impl Server {
             _ => {}
         }
     }
-}
-
-/// Makes the table of this URL, kept so many times.
-fn make_table(url: &str, copies: &str) {
-    let config = Config::from_url(url).unwrap();
-    let copies: Replication = copies.parse().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let call = Call::within(&SystemClock, TABLE);
-    runtime.block_on(CassandraStore::apply_schema(&config, &copies, call)).unwrap();
 }
