@@ -83,6 +83,24 @@ fn a_commit_that_fails_is_said_before_anything_is_served() {
 }
 
 #[test]
+fn what_became_of_the_first_pass_is_said_where_the_second_one_failed() {
+    let bench = Bench::new();
+    let session = bench.begin();
+    bench.put("A");
+    let mut passes = 0;
+    let not_kept = session.decide(|view| {
+        passes += 1;
+        if passes == 2 {
+            bench.store.lose_answers(1);
+        }
+        decide(view, "ann", "e1", &["B"])
+    });
+    let not_kept = not_kept.unwrap_err();
+    assert!(matches!(saved(&not_kept.report, "ann", "e1"), Saved::Failed { .. }));
+    assert_eq!(kept(not_kept.first.as_ref().unwrap(), "e1").0, Why::Raced);
+}
+
+#[test]
 fn a_decision_that_saves_nothing_is_one_read() {
     let bench = Bench::new();
     bench.put("A");
