@@ -2,56 +2,55 @@
 
 use std::sync::Arc;
 
-use stickystore_core::{AsyncStore, AsyncStoreExt as _, EpochCheck, Outcome, Subject};
+use stickystore_core::{AsyncStore, AsyncStoreExt as _, EpochCheck, Erase, Namespace, Outcome, Read, Ttl};
 use stickystore_layers::coalesce::{Bounds, Coalesced};
+use stickystore_services::optimizely::{AsyncUserProfileService, UserProfile};
+use stickystore_services::{Saved, Settings};
 
-use crate::Options;
+use crate::backend::{Rivals, fill};
+use crate::crowd::Crowd;
 use crate::measure::{Contender, take_turns};
+use crate::operation::{ENTRIES, Operation};
+use crate::options::Options;
 use crate::rows::{Row, Situation};
-use crate::words::{entry, filling, key, nth, subject, within};
+use crate::words::{LIFE, NAMESPACE, PATIENCE, VARIATION, entry, key, subject, within};
 
-/// How many entries each known user has.
-pub(crate) const ENTRIES: usize = 5;
-
-/// Gives these users their entries.
-pub(crate) async fn fill(store: &impl AsyncStore, users: &[Subject]) {
-    for part in users.chunks(100) {
-        let writes: Vec<_> = part.iter().map(|user| filling(user, ENTRIES)).collect();
-        let answers = store.write(within(), &writes).await;
-        answers.into_iter().flatten().for_each(|answer| drop(answer.expect("a put")));
-    }
-}
-
-/// Measures ours beside those that `theirs` gives for an operation and a number of callers.
+/// Measures ours beside the rivals.
 pub(crate) async fn rows<S: AsyncStore + Clone>(
     options: &Options,
     backend: &'static str,
-    operations: &[&'static str],
     store: &S,
-    users: &Arc<Vec<Subject>>,
-    theirs: impl AsyncFn(&'static str, usize) -> Vec<Contender>,
+    rivals: &impl Rivals,
 ) -> Vec<Row> {
     let mut rows = Vec::new();
-    for &operation in operations {
-        if options.only.as_ref().is_some_and(|only| only != operation) {
-            continue;
-        }
-        for &callers in &options.callers {
-            let mut contenders = vec![ours("plain".to_owned(), operation, callers, store.clone(), users)];
+    for operation in Operation::ALL.into_iter().filter(|operation| options.is_asked(*operation)) {
+        let crowd = Crowd::new(operation.users(options.users, options.effort.alone), operation.filled());
+        fill(store, rivals, &crowd).await;
+        for &callers in options.callers.iter().filter(|callers| **callers <= operation.most_callers()) {
+            let mut contenders = vec![contender("plain".to_owned(), operation, callers, store, &crowd)];
             for &in_flight in &options.in_flight {
                 let coalesced = Coalesced::with(store.clone(), Bounds::default().with_in_flight(in_flight));
-                contenders.push(ours(format!("coalesced {in_flight}"), operation, callers, coalesced, users));
+                let name = format!("coalesced {in_flight}");
+                contenders.push(contender(name, operation, callers, &coalesced, &crowd));
             }
-            contenders.extend(theirs(operation, callers).await);
+            contenders.extend(rivals.beside(operation, callers, &crowd).await);
             contenders.retain(|one| options.who.as_ref().is_none_or(|who| *who == one.name));
-            let samples = take_turns(&contenders, options.effort, options.server).await;
+            let is_erase = operation == Operation::Erase;
+            let operations =
+                if is_erase { crowd.len() } else { options.effort.operations(operation, callers) };
+            let refill = async || {
+                if is_erase {
+                    fill(store, rivals, &crowd).await;
+                }
+            };
+            let samples =
+                take_turns(&contenders, options.effort.rounds, operations, options.server, refill).await;
             let situation = Situation {
                 backend,
                 operation,
-                entries: if operation == "load" { ENTRIES } else { 1 },
                 api: "async",
                 callers,
-                users: options.users,
+                users: crowd.len(),
                 added_ms: options.added_ms,
             };
             let measured = Row::all(&situation, &contenders, &samples);
@@ -62,30 +61,69 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
     rows
 }
 
-fn ours<S: AsyncStore + Clone>(
+/// A store's side of an operation.
+pub(crate) fn contender<S: AsyncStore + Clone>(
     name: String,
-    operation: &'static str,
+    operation: Operation,
     callers: usize,
-    store: S,
-    users: &Arc<Vec<Subject>>,
+    store: &S,
+    crowd: &Crowd,
 ) -> Contender {
-    let users = Arc::clone(users);
+    let settings = Settings::new(Namespace::new(NAMESPACE).expect("it is short"))
+        .with_ttl(Ttl::new(LIFE).expect("it is not zero"))
+        .with_deadline(PATIENCE);
+    let ours = Ours { store: store.clone(), service: AsyncUserProfileService::new(store.clone(), settings) };
+    let (ours, crowd) = (Arc::new(ours), crowd.clone());
     Contender::new(name, callers, move |i| {
-        let (store, user) = (store.clone(), nth(&users, i).clone());
-        async move {
-            let call = within();
-            match operation {
-                "load" => assert_eq!(store.load(call, &user).await.expect("a load").len(), ENTRIES),
-                "assign new" => {
-                    let told =
-                        store.insert(call, &subject(), EpochCheck::Is(None), key(0), entry(call)).await;
-                    assert_eq!(told.expect("an insert"), Outcome::Inserted);
-                }
-                _ => {
-                    let told = store.put(call, &user, key(i % ENTRIES), entry(call)).await;
-                    assert_eq!(told.expect("a put"), Outcome::Written);
-                }
+        let (ours, crowd) = (Arc::clone(&ours), crowd.clone());
+        async move { ours.run(operation, &crowd, i).await }
+    })
+}
+
+struct Ours<S> {
+    store: S,
+    service: AsyncUserProfileService<S>,
+}
+
+impl<S: AsyncStore> Ours<S> {
+    async fn run(&self, operation: Operation, crowd: &Crowd, i: usize) {
+        let (store, user, call) = (&self.store, crowd.nth(i), within());
+        let insert = async |user, key| {
+            let told = store.insert(call, user, EpochCheck::Is(None), key, entry(call)).await;
+            told.expect("an insert")
+        };
+        match operation {
+            Operation::Load(entries) => {
+                assert_eq!(store.load(call, user).await.expect("a load").len(), entries);
+            }
+            Operation::Get => {
+                let found = store.get(call, user, &key(i % crowd.filled)).await;
+                assert!(found.expect("a get").is_some());
+            }
+            Operation::AssignNew => assert_eq!(insert(&subject(), key(0)).await, Outcome::Inserted),
+            Operation::AssignExisting => {
+                assert!(matches!(insert(user, key(i % crowd.filled)).await, Outcome::Kept(_)));
+            }
+            Operation::Put => {
+                let told = store.put(call, user, key(i % crowd.filled), entry(call)).await;
+                assert_eq!(told.expect("a put"), Outcome::Written);
+            }
+            Operation::Save => {
+                let mut profile = UserProfile::new(subject().user.as_str());
+                (0..ENTRIES).for_each(|place| profile.set_variation(key(place).as_str(), VARIATION));
+                let report = self.service.save(&profile).await.expect("a save");
+                let inserted = report.iter().filter(|(_, saved)| matches!(saved, Saved::Inserted)).count();
+                assert_eq!(inserted, ENTRIES);
+            }
+            Operation::ReadMany => {
+                let reads: Vec<_> = crowd.many(i).cloned().map(Read::all).collect();
+                let found = store.read(call, &reads).await;
+                assert!(found.into_iter().all(|profile| profile.expect("a read").len() == ENTRIES));
+            }
+            Operation::Erase => {
+                let erase = Erase::new(user.clone(), call.now);
+                assert!(store.erase_one(call, erase).await.expect("an erase"));
             }
         }
-    })
+    }
 }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use crate::heap;
 use crate::measure::{Contender, Sample, Spread};
+use crate::operation::Operation;
 
 /// What was measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Situation {
     pub(crate) backend: &'static str,
-    pub(crate) operation: &'static str,
-    pub(crate) entries: usize,
+    pub(crate) operation: Operation,
     pub(crate) api: &'static str,
     pub(crate) callers: usize,
     pub(crate) users: usize,
@@ -25,38 +26,100 @@ pub(crate) struct Row {
     /// Ours by the driver's, of each round: above 1 is faster.
     pub(crate) ratio_to_driver: Spread,
     pub(crate) ratio_to_batch: Spread,
-    /// Of this process, for one operation.
-    pub(crate) cpu_us: f64,
-    pub(crate) driver_cpu_us: f64,
-    /// Of the server, for one operation.
-    pub(crate) server_us: f64,
-    pub(crate) driver_server_us: f64,
+    pub(crate) ratio_to_opendal: Spread,
+    own: Taken,
+    driver: Taken,
+}
+
+/// What one operation takes, besides its time.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    /// Of this process.
+    cpu_us: f64,
+    /// Of the server.
+    server_us: f64,
+    /// Where they are counted.
+    allocations: f64,
+    bytes: f64,
 }
 
 impl Row {
-    pub(crate) const HEADINGS: &str = "operation             callers who              per second   to driver (quarters)   to batch   cpu us  driver's   server  driver's";
+    pub(crate) fn headings() -> String {
+        let numbers = if heap::is_counted() {
+            "allocations  driver's     bytes  driver's"
+        } else {
+            "per second   to driver (quarters)   to batch to opendal   cpu us  driver's   server  driver's"
+        };
+        format!("{:<21} {:>7} {:<16} {numbers}", "operation", "callers", "who")
+    }
 
-    /// A row for each contender that is neither the driver nor its batch.
+    /// A row for each contender that is neither the driver nor its batch; what would be picked instead has one too.
     pub(crate) fn all(situation: &Situation, contenders: &[Contender], samples: &[Vec<Sample>]) -> Vec<Self> {
         let of = |name: &str| {
             let place = contenders.iter().position(|one| one.name == name);
             place.and_then(|place| samples.get(place)).map_or(&[][..], Vec::as_slice)
         };
-        let (driver, batch) = (of("driver"), of("batch"));
-        let ours =
-            contenders.iter().zip(samples).filter(|(one, _)| one.name != "driver" && one.name != "batch");
+        let (driver, batch, opendal) = (of("driver"), of("batch"), of("opendal"));
+        let ours = contenders.iter().zip(samples);
+        let ours = ours.filter(|(one, _)| !["driver", "batch"].contains(&one.name.as_str()));
         let row = |(contender, own): (&Contender, &Vec<Sample>)| Self {
             situation: situation.clone(),
             contender: contender.name.clone(),
             per_second: 1.0 / middle(own, |sample| sample.wall.as_secs_f64()),
             ratio_to_driver: ratios(own, driver),
             ratio_to_batch: ratios(own, batch),
-            cpu_us: middle(own, |sample| sample.cpu.as_secs_f64() * 1e6),
-            driver_cpu_us: middle(driver, |sample| sample.cpu.as_secs_f64() * 1e6),
-            server_us: middle(own, |sample| sample.server.as_secs_f64() * 1e6),
-            driver_server_us: middle(driver, |sample| sample.server.as_secs_f64() * 1e6),
+            ratio_to_opendal: ratios(own, opendal),
+            own: Taken::of(own),
+            driver: Taken::of(driver),
         };
         ours.map(row).collect()
+    }
+
+    /// As a JSON object.
+    pub(crate) fn json(&self) -> String {
+        let Situation { backend, operation, api, callers, users, added_ms } = &self.situation;
+        let (name, entries) = (operation.name(), operation.entries());
+        let mut text = format!(
+            "{{\"backend\":{backend:?},\"operation\":{name:?},\"entries\":{entries},\"api\":{api:?},\"contender\":{:?},\
+            \"callers\":{callers},\"users\":{users},\"added_ms\":{added_ms},\"per_second\":{}",
+            self.contender,
+            number(self.per_second)
+        );
+        let ratios = [
+            ("driver", self.ratio_to_driver),
+            ("batch", self.ratio_to_batch),
+            ("opendal", self.ratio_to_opendal),
+        ];
+        for (whom, Spread { low, median, high }) in ratios {
+            let (low, median, high) = (number(low), number(median), number(high));
+            text += &format!(",\"ratio_to_{whom}\":{median},\"ratio_to_{whom}_quarters\":[{low},{high}]");
+        }
+        for (whose, taken) in [("", self.own), ("driver_", self.driver)] {
+            text += &format!(
+                ",\"{whose}cpu_us\":{},\"{whose}server_us\":{}",
+                number(taken.cpu_us),
+                number(taken.server_us)
+            );
+            if heap::is_counted() {
+                text += &format!(
+                    ",\"{whose}allocations\":{},\"{whose}allocated_bytes\":{}",
+                    number(taken.allocations),
+                    number(taken.bytes)
+                );
+            }
+        }
+        text + "}"
+    }
+}
+
+impl Taken {
+    fn of(samples: &[Sample]) -> Self {
+        Self {
+            cpu_us: middle(samples, |sample| sample.cpu.as_secs_f64() * 1e6),
+            server_us: middle(samples, |sample| sample.server.as_secs_f64() * 1e6),
+            allocations: middle(samples, |sample| sample.allocations),
+            bytes: middle(samples, |sample| sample.bytes),
+        }
     }
 }
 
@@ -72,45 +135,27 @@ fn ratios(ours: &[Sample], theirs: &[Sample]) -> Spread {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Situation { operation, callers, .. } = self.situation;
+        let Self { situation: Situation { operation, callers, .. }, own, driver, .. } = self;
+        let Self { contender, .. } = self;
+        write!(f, "{:<21} {callers:>7} {contender:<16} ", operation.to_string())?;
+        if heap::is_counted() {
+            let (ours, theirs) = (own.allocations, driver.allocations);
+            return write!(f, "{ours:>11.1} {theirs:>9.1} {:>9.0} {:>9.0}", own.bytes, driver.bytes);
+        }
         let Spread { low, median, high } = self.ratio_to_driver;
-        write!(
-            f,
-            "{operation:<21} {callers:>7} {:<16} {:>10.0} {median:>8.2} ({low:.2} to {high:.2}) {:>10.2} {:>8.1} {:>9.1} {:>8.1} {:>9.1}",
-            self.contender,
-            self.per_second,
-            self.ratio_to_batch.median,
-            self.cpu_us,
-            self.driver_cpu_us,
-            self.server_us,
-            self.driver_server_us
-        )
+        write!(f, "{:>10.0} {median:>8.2} ({low:.2} to {high:.2}) ", self.per_second)?;
+        let (batch, opendal) = (ratio(self.ratio_to_batch.median), ratio(self.ratio_to_opendal.median));
+        write!(f, "{batch:>10} {opendal:>10} {:>8.1} {:>9.1} ", own.cpu_us, driver.cpu_us)?;
+        write!(f, "{:>8.1} {:>9.1}", own.server_us, driver.server_us)
     }
 }
 
-/// All rows, as one JSON object.
-pub(crate) fn json(rows: &[Row]) -> String {
-    let rows: Vec<_> = rows.iter().map(row_json).collect();
-    format!("{{\"rows\":[\n{}\n]}}\n", rows.join(",\n"))
+/// A ratio, or that there is nothing to compare with.
+fn ratio(ratio: f64) -> String {
+    if ratio.is_finite() { format!("{ratio:.2}") } else { "-".to_owned() }
 }
 
-fn row_json(row: &Row) -> String {
-    let Situation { backend, operation, entries, api, callers, users, added_ms } = &row.situation;
-    let number = |number: f64| if number.is_finite() { format!("{number:.3}") } else { "null".to_owned() };
-    let spread = |spread: Spread| format!("[{},{}]", number(spread.low), number(spread.high));
-    format!(
-        "{{\"backend\":{backend:?},\"operation\":{operation:?},\"entries\":{entries},\"api\":{api:?},\"contender\":{:?},\
-        \"callers\":{callers},\"users\":{users},\"added_ms\":{added_ms},\"ratio_to_driver\":{},\"ratio_to_driver_quarters\":{},\
-        \"ratio_to_batch\":{},\"ratio_to_batch_quarters\":{},\"per_second\":{},\"cpu_us\":{},\"driver_cpu_us\":{},\"server_us\":{},\"driver_server_us\":{}}}",
-        row.contender,
-        number(row.ratio_to_driver.median),
-        spread(row.ratio_to_driver),
-        number(row.ratio_to_batch.median),
-        spread(row.ratio_to_batch),
-        number(row.per_second),
-        number(row.cpu_us),
-        number(row.driver_cpu_us),
-        number(row.server_us),
-        number(row.driver_server_us),
-    )
+/// JSON has no name for what is no number.
+pub(crate) fn number(number: f64) -> String {
+    if number.is_finite() { format!("{number:.3}") } else { "null".to_owned() }
 }

@@ -1,130 +1,215 @@
 //! Redis: beside one multiplexed connection of the bare driver, as applications use it, with TCP_NODELAY.
 //!
-//! A load stands beside HGETALL into a map, which judges neither expiry nor marks. A put and a new assignment stand beside
-//! the same Lua, called by hand; the batch is a pipeline of as many as there are callers.
+//! A load stands beside HGETALL into a map and a get beside HGET, which judge neither expiry nor marks. Whatever writes stands
+//! beside the store's own Lua, called by hand. The batch is a pipeline of as many as there are callers; of a read of many
+//! users, which the driver does by as many commands at once, it is one pipeline for each caller.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::Mutex;
 
-use redis::aio::ConnectionManager;
+use futures::future::join_all;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{Cmd, Pipeline};
-use stickystore_core::{Expiry, Subject};
+use redis::{Client, Cmd, FromRedisValue, Pipeline, Value};
+use stickystore_core::{Erase, Expiry, Subject};
 use stickystore_redis::{Config, RedisStore};
 
-use crate::Options;
+use crate::backend::{self, Rivals};
+use crate::crowd::Crowd;
+use crate::instead::Instead;
 use crate::measure::Contender;
-use crate::ours::{self, ENTRIES};
-use crate::rows::Row;
-use crate::words::{VALUE, entry, key, nth, subject, users, within};
+use crate::operation::{ENTRIES, Operation};
+use crate::options::Options;
+use crate::report::Report;
+use crate::words::{LIFE, PATIENCE, VALUE, entry, key, subject, within};
 
-/// The store's own script.
+/// The store's own scripts.
 const WRITE: &str = concat!(
     include_str!("../../crates/redis/src/script/head.lua"),
     include_str!("../../crates/redis/src/script/write.lua")
 );
+const ERASE: &str = concat!(
+    include_str!("../../crates/redis/src/script/head.lua"),
+    include_str!("../../crates/redis/src/script/erase.lua")
+);
 
-const OPERATIONS: [&str; 3] = ["load", "assign new", "put with TTL"];
+/// How long the store lets what expired stay, in milliseconds.
+const GRACE: u64 = 60_000;
 
-pub(crate) async fn rows(options: &Options) -> Vec<Row> {
-    let store = RedisStore::new(&Config::from_url(&options.url).expect("a URL of Redis")).expect("a store");
-    let bare = Bare::open(&options.url).await;
-    let users = users(options.users);
-    ours::fill(&store, &users).await;
-    for part in users.chunks(100) {
-        bare.fill(part).await;
-    }
-    ours::rows(options, "redis", &OPERATIONS, &store, &users, async |operation, callers| {
-        vec![bare.one(operation, callers, &users), bare.batch(operation, callers, &users)]
-    })
-    .await
+pub(crate) async fn report(options: &Options) -> Report {
+    let config = Config::from_url(&options.url).expect("a URL of Redis");
+    let open = || RedisStore::new(&config).expect("a store");
+    backend::report(options, "redis", open, async || Bare::open(&options.url).await).await
 }
 
+/// The bare driver, and the scripts by their hashes.
 #[derive(Clone)]
 struct Bare {
+    client: Client,
     connection: ConnectionManager,
-    script: String,
+    write: String,
+    erase: String,
+    instead: Instead,
+}
+
+impl Rivals for Bare {
+    async fn fill(&self, crowd: &Crowd) {
+        for part in crowd.parts() {
+            let mut pipeline = Pipeline::new();
+            for user in part {
+                pipeline.add_command(self.change(user, "*", "P", 0..crowd.filled)).ignore();
+            }
+            pipeline.exec_async(&mut self.connection()).await.expect("a pipeline");
+        }
+        self.instead.fill(crowd).await;
+    }
+
+    async fn beside(&self, operation: Operation, callers: usize, crowd: &Crowd) -> Vec<Contender> {
+        vec![
+            self.one(operation, callers, crowd),
+            self.batch(operation, callers, crowd),
+            self.instead.contender(operation, callers, crowd),
+        ]
+    }
+
+    /// A connection for each thread.
+    fn blocking(&self, operation: Operation, threads: usize, crowd: &Crowd) -> Contender {
+        let connect = || Mutex::new(self.client.get_connection().expect("a connection"));
+        let connections: Vec<_> = (0..threads).map(|_| connect()).collect();
+        let (bare, crowd) = (self.clone(), crowd.clone());
+        Contender::blocking("driver", threads, move |i, thread| {
+            let connection = connections.get(thread).expect("one for each thread");
+            let connection = &mut *connection.lock().expect("nobody panics with it");
+            check(operation, bare.command(operation, &crowd, i).query(connection).expect("an answer"));
+        })
+    }
 }
 
 impl Bare {
     async fn open(url: &str) -> Self {
-        let client = redis::Client::open(url).expect("a URL of Redis");
+        let client = Client::open(url).expect("a URL of Redis");
         let info =
             client.get_connection_info().clone().set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let client = redis::Client::open(info).expect("the same");
-        let mut connection = client.get_connection_manager().await.expect("a connection");
-        let script = redis::cmd("SCRIPT").arg("LOAD").arg(WRITE).query_async(&mut connection).await;
-        Self { connection, script: script.expect("a script") }
+        let client = Client::open(info).expect("the same");
+        let patient = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(PATIENCE));
+        let mut connection = client.get_connection_manager_with_config(patient).await.expect("a connection");
+        let mut load = async |script: &str| {
+            let loaded = redis::cmd("SCRIPT").arg("LOAD").arg(script).query_async(&mut connection).await;
+            loaded.expect("a script")
+        };
+        let (write, erase) = (load(WRITE).await, load(ERASE).await);
+        let instead = opendal::services::Redis::default().endpoint(url).default_ttl(LIFE);
+        Self { client, connection, write, erase, instead: Instead::new(instead) }
     }
 
-    async fn fill(&self, users: &[Subject]) {
-        let mut pipeline = Pipeline::new();
-        for user in users {
-            let set = pipeline.cmd("HSET").arg(name(user));
-            for place in 0..ENTRIES {
-                set.arg(key(place).as_str()).arg(VALUE);
+    fn one(&self, operation: Operation, callers: usize, crowd: &Crowd) -> Contender {
+        let (bare, crowd) = (self.clone(), crowd.clone());
+        Contender::new("driver", callers, move |i| {
+            let (bare, crowd) = (bare.clone(), crowd.clone());
+            async move {
+                if operation == Operation::ReadMany {
+                    join_all(crowd.many(i).map(|user| bare.load(user))).await;
+                } else {
+                    let answer = bare.command(operation, &crowd, i).query_async(&mut bare.connection()).await;
+                    check(operation, answer.expect("an answer"));
+                }
+            }
+        })
+    }
+
+    async fn load(&self, user: &Subject) {
+        let answer = load(user).query_async(&mut self.connection()).await;
+        check(Operation::Load(ENTRIES), answer.expect("a load"));
+    }
+
+    fn batch(&self, operation: Operation, size: usize, crowd: &Crowd) -> Contender {
+        let (bare, crowd) = (self.clone(), crowd.clone());
+        if operation == Operation::ReadMany {
+            return Contender::new("batch", size, move |i| {
+                bare.clone().pipeline(Operation::Load(ENTRIES), crowd.many(i).map(load).collect())
+            });
+        }
+        Contender::batch(size, move |call| {
+            let commands = (call * size..(call + 1) * size).map(|i| bare.command(operation, &crowd, i));
+            bare.clone().pipeline(operation, commands.collect())
+        })
+    }
+
+    async fn pipeline(self, operation: Operation, commands: Vec<Cmd>) {
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        let answers: Vec<Value> = pipeline.query_async(&mut self.connection()).await.expect("answers");
+        answers.into_iter().for_each(|answer| check(operation, answer));
+    }
+
+    fn connection(&self) -> ConnectionManager {
+        self.connection.clone()
+    }
+
+    fn command(&self, operation: Operation, crowd: &Crowd, i: usize) -> Cmd {
+        let (user, place) = (crowd.nth(i), i % crowd.filled);
+        match operation {
+            Operation::Load(_) | Operation::ReadMany => load(user),
+            Operation::Get => {
+                let mut command = redis::cmd("HGET");
+                command.arg(name(user)).arg(key(place).as_str());
+                command
+            }
+            Operation::AssignNew => self.change(&subject(), "", "I", 0..1),
+            Operation::AssignExisting => self.change(user, "", "I", place..place + 1),
+            Operation::Put => self.change(user, "*", "P", place..place + 1),
+            Operation::Save => self.change(&subject(), "", "I", 0..ENTRIES),
+            Operation::Erase => {
+                let now = within().now;
+                let erase = Erase::new(user.clone(), now);
+                let mut command = redis::cmd("EVALSHA");
+                command.arg(&self.erase).arg(1).arg(name(user)).arg(now.get()).arg(GRACE);
+                command.arg(erase.epoch.to_string()).arg(erase.mark_until.get());
+                command
             }
         }
-        pipeline.exec_async(&mut self.connection.clone()).await.expect("a pipeline");
     }
 
-    fn one(&self, operation: &'static str, callers: usize, users: &Arc<Vec<Subject>>) -> Contender {
-        let (bare, users) = (self.clone(), Arc::clone(users));
-        Contender::new("driver", callers, move |i| {
-            let (Bare { mut connection, script }, user) = (bare.clone(), nth(&users, i).clone());
-            async move {
-                let command = command(operation, &script, &user, i);
-                if operation == "load" {
-                    let fields: HashMap<String, String> =
-                        command.query_async(&mut connection).await.expect("a load");
-                    assert_eq!(fields.len(), ENTRIES);
-                } else {
-                    let told: Vec<redis::Value> =
-                        command.query_async(&mut connection).await.expect("a script");
-                    assert_eq!(told.len(), 1);
-                }
-            }
-        })
-    }
-
-    fn batch(&self, operation: &'static str, size: usize, users: &Arc<Vec<Subject>>) -> Contender {
-        let (bare, users) = (self.clone(), Arc::clone(users));
-        Contender::batch(size, move |call| {
-            let (Bare { mut connection, script }, users) = (bare.clone(), Arc::clone(&users));
-            async move {
-                let mut pipeline = Pipeline::with_capacity(size);
-                for i in call * size..(call + 1) * size {
-                    pipeline.add_command(command(operation, &script, nth(&users, i), i));
-                }
-                if operation == "load" {
-                    let all: Vec<HashMap<String, String>> =
-                        pipeline.query_async(&mut connection).await.expect("loads");
-                    assert!(all.len() == size && all.iter().all(|fields| fields.len() == ENTRIES));
-                } else {
-                    let told: Vec<Vec<redis::Value>> =
-                        pipeline.query_async(&mut connection).await.expect("scripts");
-                    assert_eq!(told.len(), size);
-                }
-            }
-        })
+    /// The same change of these entries of a user.
+    fn change(&self, user: &Subject, check: &str, change: &str, places: std::ops::Range<usize>) -> Cmd {
+        let call = within();
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.write).arg(1).arg(name(user)).arg(call.now.get()).arg(GRACE).arg(check);
+        for place in places {
+            let entry = entry(call);
+            let Expiry::At(end) = entry.expiry else { unreachable!("entries of benches end") };
+            command.arg(change).arg(key(place).as_str());
+            command.arg(format!("1 {} {end} ", entry.revision)).arg(VALUE);
+        }
+        command
     }
 }
 
-fn command(operation: &str, script: &str, user: &Subject, i: usize) -> Cmd {
-    if operation == "load" {
-        let mut command = redis::cmd("HGETALL");
-        command.arg(name(user));
-        return command;
+/// What a caller does with an answer: takes it apart.
+fn check(operation: Operation, answer: Value) {
+    match operation {
+        Operation::Load(entries) => {
+            let fields = HashMap::<String, String>::from_redis_value(answer).expect("fields");
+            assert_eq!(fields.len(), entries);
+        }
+        Operation::Get => assert!(String::from_redis_value(answer).expect("a field").ends_with(VALUE)),
+        Operation::Erase => assert_eq!(answer, Value::Int(1)),
+        _ => {
+            let told = Vec::<Value>::from_redis_value(answer).expect("an outcome for each change");
+            assert_eq!(told.len(), operation.entries());
+            let is_kept = operation == Operation::AssignExisting;
+            assert!(told.iter().all(|told| matches!(told, Value::BulkString(_)) == is_kept));
+        }
     }
-    let call = within();
-    let entry = entry(call);
-    let Expiry::At(end) = entry.expiry else { unreachable!("entries of benches end") };
-    let is_new = operation == "assign new";
-    let mut command = redis::cmd("EVALSHA");
-    command.arg(script).arg(1).arg(if is_new { name(&subject()) } else { name(user) });
-    command.arg(call.now.get()).arg(60_000).arg(if is_new { "" } else { "*" });
-    command.arg(if is_new { "I" } else { "P" }).arg(key(if is_new { 0 } else { i % ENTRIES }).as_str());
-    command.arg(format!("1 {} {end} ", entry.revision)).arg(VALUE);
+}
+
+fn load(user: &Subject) -> Cmd {
+    let mut command = redis::cmd("HGETALL");
+    command.arg(name(user));
     command
 }
 

@@ -1,6 +1,6 @@
 //! Users, keys, entries and calls, the same for every backend.
 
-use std::sync::Arc;
+use std::ops::Range;
 use std::time::Duration;
 
 use stickystore_core::{
@@ -8,33 +8,27 @@ use stickystore_core::{
     Value, Write,
 };
 
-/// A value as an SDK keeps it.
+/// Whose users they are.
+pub(crate) const NAMESPACE: &str = "figures";
+
+/// A variation, and the value as an SDK keeps it.
+pub(crate) const VARIATION: &str = "18446744073709551616";
 pub(crate) const VALUE: &str = "{\"variation_id\":\"18446744073709551616\"}";
 
 /// How long entries live.
 pub(crate) const LIFE: Duration = Duration::from_secs(90 * 86_400);
 
 /// How long a call may take: far longer than it does, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn within() -> Call {
     Call::within(&SystemClock, PATIENCE)
 }
 
-pub(crate) fn users(count: usize) -> Arc<Vec<Subject>> {
-    Arc::new((0..count).map(|_| subject()).collect())
-}
-
 /// Somebody new.
 pub(crate) fn subject() -> Subject {
-    let namespace = Namespace::new("figures").expect("it is short");
+    let namespace = Namespace::new(NAMESPACE).expect("it is short");
     Subject::new(namespace, UserId::new(Revision::random().to_string()).expect("it is short"))
-}
-
-/// The user of this call: all of them in turn, in an order that no cache knows.
-pub(crate) fn nth(users: &[Subject], i: usize) -> &Subject {
-    let place = i.wrapping_mul(2_654_435_761) % users.len();
-    users.get(place).expect("a remainder is in the list")
 }
 
 pub(crate) fn key(place: usize) -> Key {
@@ -48,8 +42,29 @@ pub(crate) fn entry(call: Call) -> Entry {
     Entry::new(Value::new(VALUE).expect("it is JSON"), expiry)
 }
 
-/// Puts so many entries.
+/// Puts the first so many entries.
 pub(crate) fn filling(subject: &Subject, entries: usize) -> Write {
-    let changes = (0..entries).map(|place| Change::Put(key(place), entry(within()))).collect();
-    Write::new(subject.clone(), EpochCheck::Ignore, changes).expect("keys differ")
+    putting(subject, 0..entries)
+}
+
+/// Puts these entries.
+pub(crate) fn putting(subject: &Subject, places: Range<usize>) -> Write {
+    write(subject, EpochCheck::Ignore, places, Change::Put)
+}
+
+/// Inserts these entries, unless the user was erased.
+#[cfg(feature = "mongodb")]
+pub(crate) fn saving(subject: &Subject, places: Range<usize>) -> Write {
+    write(subject, EpochCheck::Is(None), places, Change::Insert)
+}
+
+fn write(
+    subject: &Subject,
+    check: EpochCheck,
+    places: Range<usize>,
+    change: impl Fn(Key, Entry) -> Change,
+) -> Write {
+    let call = within();
+    let changes = places.map(|place| change(key(place), entry(call))).collect();
+    Write::new(subject.clone(), check, changes).expect("keys differ")
 }

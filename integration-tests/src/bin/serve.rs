@@ -11,9 +11,11 @@ use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use stickystore_cassandra::{CassandraStore, Config as CassandraConfig, Replication};
 use stickystore_core::{Call, SystemClock};
 use stickystore_integration_tests::far;
 use stickystore_integration_tests::server::Missing;
+use stickystore_integration_tests::server::cassandra::{Cassandra, Setup};
 use stickystore_integration_tests::server::memcached::Memcached;
 use stickystore_integration_tests::server::mongodb::MongoDb;
 use stickystore_integration_tests::server::redis::Redis;
@@ -29,10 +31,16 @@ fn main() -> ExitCode {
         ("redis", _) => Redis::start(&[]).map(|server| {
             serve(&format!("redis://127.0.0.1:{}", through(server.port())), server);
         }),
-        ("memcached", _) => Memcached::start(&[]).map(|server| {
+        // Enough that a million users stay.
+        ("memcached", _) => Memcached::start(&["-m", "4096"]).map(|server| {
             serve(&format!("memcache://127.0.0.1:{}", through(server.port())), server);
         }),
-        // Its driver goes to the members by their own names.
+        // Their drivers go to the members by their own names.
+        ("cassandra", None) => Cassandra::start(&patient()).map(|server| {
+            let url = server.url("stickystore");
+            make_tables(&url);
+            serve(&url, server);
+        }),
         ("mongodb", None) => MongoDb::start(&[]).map(|server| {
             prepare(&server.url());
             serve(&server.url(), server);
@@ -58,10 +66,32 @@ fn serve<S>(url: &str, server: S) {
     drop(server);
 }
 
+/// A node that does not give a request up on a busy machine.
+fn patient() -> Setup {
+    let names = ["read_request", "write_request", "cas_contention"];
+    let lines = names.map(|name| format!("{name}_timeout: 60000ms\n"));
+    Setup { lines: lines.concat(), ..Setup::default() }
+}
+
 fn prepare(url: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let call = Call::within(&SystemClock, Duration::from_secs(60));
-    runtime.block_on(MongodbStore::apply_schema(&Config::from_url(url).unwrap(), call)).unwrap();
+    runtime().block_on(MongodbStore::apply_schema(&Config::from_url(url).unwrap(), call())).unwrap();
+}
+
+/// The store's table, and one like it for the bare driver.
+fn make_tables(url: &str) {
+    let once: Replication = "1".parse().unwrap();
+    for url in [url.to_owned(), format!("{url}?table=bare")] {
+        let config = CassandraConfig::from_url(&url).unwrap();
+        runtime().block_on(CassandraStore::apply_schema(&config, &once, call())).unwrap();
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn call() -> Call {
+    Call::within(&SystemClock, Duration::from_secs(60))
 }
 
 /// The server's process: the only child that there is.

@@ -1,0 +1,66 @@
+//! The blocking API: as many threads as there are callers, beside the native blocking driver.
+
+use std::sync::Arc;
+
+use stickystore_core::{AsyncStore, Blocking, Outcome, StoreExt as _};
+
+use crate::backend::{Rivals, fill};
+use crate::crowd::Crowd;
+use crate::measure::{Contender, take_turns};
+use crate::operation::{ENTRIES, Operation};
+use crate::options::Options;
+use crate::rows::{Row, Situation};
+use crate::words::{entry, key, within};
+
+/// How many threads call.
+const THREADS: [usize; 3] = [1, 8, 32];
+
+/// What they do.
+const OPERATIONS: [Operation; 2] = [Operation::Load(ENTRIES), Operation::Put];
+
+pub(crate) async fn rows<S: AsyncStore + Clone>(
+    options: &Options,
+    backend: &'static str,
+    open: impl Fn() -> S,
+    rivals: &impl Rivals,
+) -> Vec<Row> {
+    let store = open();
+    let mut rows = Vec::new();
+    for operation in OPERATIONS.into_iter().filter(|operation| options.is_asked(*operation)) {
+        let crowd = Crowd::new(options.users, operation.filled());
+        fill(&store, rivals, &crowd).await;
+        for threads in THREADS {
+            let contenders =
+                [contender(operation, threads, open(), &crowd), rivals.blocking(operation, threads, &crowd)];
+            let operations = options.effort.operations(operation, threads);
+            let samples =
+                take_turns(&contenders, options.effort.rounds, operations, options.server, async || ()).await;
+            let situation = Situation {
+                backend,
+                operation,
+                api: "blocking",
+                callers: threads,
+                users: crowd.len(),
+                added_ms: options.added_ms,
+            };
+            let measured = Row::all(&situation, &contenders, &samples);
+            measured.iter().for_each(|row| println!("{row}"));
+            rows.extend(measured);
+        }
+    }
+    rows
+}
+
+fn contender<S: AsyncStore>(operation: Operation, threads: usize, store: S, crowd: &Crowd) -> Contender {
+    let store = Arc::new(Blocking::open(move || async move { Ok(store) }).expect("a runtime of its own"));
+    let crowd = crowd.clone();
+    Contender::blocking("blocking", threads, move |i, _| {
+        let (user, call) = (crowd.nth(i), within());
+        if operation == Operation::Put {
+            let told = store.put(call, user, key(i % crowd.filled), entry(call));
+            assert_eq!(told.expect("a put"), Outcome::Written);
+        } else {
+            assert_eq!(store.load(call, user).expect("a load").len(), crowd.filled);
+        }
+    })
+}
