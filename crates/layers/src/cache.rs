@@ -130,7 +130,6 @@ struct Reads<'f, S> {
     asked: Option<Reading<'f>>,
 }
 
-#[expect(clippy::missing_trait_methods, reason = "what the lint is for are the methods of stores")]
 impl<S: AsyncStore> Future for Reads<'_, S> {
     type Output = Vec<Result<Profile>>;
 
