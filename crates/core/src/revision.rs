@@ -83,7 +83,10 @@ pub(crate) fn decode64(text: &str) -> Option<[u8; 8]> {
     if text.len() != ID64_TEXT_LEN {
         return None;
     }
-    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+    // What is decoded has at most as many bytes as base64 needs room for.
+    let mut bytes = [0; ID64_TEXT_LEN.div_ceil(4) * 3];
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    bytes.get(..length)?.try_into().ok()
 }
 
 #[expect(

@@ -88,7 +88,7 @@ async fn ask(store: &RedisStore, call: Call, began: Instant) -> Result<Seen> {
     };
     let (save, fsync) = (setting("save").await, setting("appendfsync").await);
     let trials = trials();
-    let commands = trials.iter().map(|(_, command)| command.clone()).collect();
+    let commands: Vec<_> = trials.iter().map(|(_, command)| command.clone()).collect();
     let answers = store.answers(lane, commands, call.deadline).await;
     let refused =
         trials.iter().zip(&answers).filter(|(_, answer)| is_denied(answer)).map(|(trial, _)| trial.0);

@@ -156,14 +156,14 @@ impl RedisStore {
     pub(crate) async fn answers(
         &self,
         lane: &Arc<Lane>,
-        commands: Vec<redis::Cmd>,
+        commands: impl IntoIterator<Item = redis::Cmd, IntoIter: ExactSizeIterator>,
         deadline: Instant,
     ) -> Vec<Result<Value>> {
+        let mut commands = commands.into_iter();
         let mut answers = Vec::with_capacity(commands.len());
         let mut failed = None;
-        let mut commands = commands.into_iter();
         while commands.len() > 0 {
-            let mut pipeline = Pipeline::new();
+            let mut pipeline = Pipeline::with_capacity(commands.len().min(CHUNK_COMMANDS));
             for command in commands.by_ref().take(CHUNK_COMMANDS) {
                 pipeline.add_command(command);
             }
@@ -197,8 +197,8 @@ impl RedisStore {
         deadline: Instant,
     ) -> Vec<Result<Value>> {
         let all: Vec<_> = runs.iter().collect();
-        // Of many, the first brings the text: it is small beside them. And waiting for replicas twice would take too long.
-        let first = if runs.len() > 1 || self.0.wait > 0 { Naming::Text } else { Naming::Hash };
+        // Waiting for replicas twice would take too long.
+        let first = if self.0.wait > 0 { Naming::Text } else { Naming::Hash };
         let mut answers = self.send_runs(lane, script, &all, first, failed, deadline).await;
         let mut forgotten: Vec<_> =
             answers.iter_mut().zip(runs).filter(|(answer, _)| is_forgotten(answer)).collect();
@@ -267,7 +267,7 @@ impl AsyncStore for RedisStore {
             return vec![Err(at(error)); reads.len()];
         }
         let lane = self.lane(reads.len(), 0);
-        let answers = self.answers(lane, reads.iter().map(reading).collect(), call.deadline).await;
+        let answers = self.answers(lane, reads.iter().map(reading), call.deadline).await;
         let profile = |(read, answer): (&Read, Result<Value>)| profile(&read.keys, &answer?, call.now);
         reads.iter().zip(answers).map(|item| profile(item).map_err(&at)).collect()
     }
@@ -428,8 +428,8 @@ fn reading(read: &Read) -> redis::Cmd {
             command
         }
         _ => {
-            let mut command = redis::cmd("HGETALL");
-            command.arg(key);
+            let mut command = redis::Cmd::with_capacity(2, "HGETALL".len() + key.len());
+            command.arg("HGETALL").arg(key);
             command
         }
     }
@@ -443,7 +443,8 @@ fn profile(keys: &Keys, answer: &Value, now: UnixMillis) -> Result<Profile> {
             if answer.len() != keys.len() + 1 {
                 return Err(error::odd_answer());
             }
-            decode(names.map(str::as_bytes).zip(answer), now)
+            let room = answer.iter().filter(|text| matches!(text, Value::BulkString(_))).count();
+            decode(names.map(str::as_bytes).zip(answer).map(Ok), room, now)
         }
         _ => whole_profile(answer, now),
     }
@@ -453,21 +454,25 @@ fn profile(keys: &Keys, answer: &Value, now: UnixMillis) -> Result<Profile> {
 pub(crate) fn whole_profile(answer: &Value, now: UnixMillis) -> Result<Profile> {
     let Value::Array(answer) = answer else { return Err(error::odd_answer()) };
     let (pairs, rest) = answer.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(error::odd_answer());
+    }
     let named = pairs.iter().map(|[name, text]| match (name, text) {
         (Value::BulkString(name), Value::BulkString(_)) => Ok((name.as_slice(), text)),
         _ => Err(error::odd_answer()),
     });
-    let named = named.collect::<Result<Vec<_>>>()?;
-    if !rest.is_empty() {
-        return Err(error::odd_answer());
-    }
-    decode(named.into_iter(), now)
+    decode(named, pairs.len(), now)
 }
 
-/// A profile from fields with their names.
-fn decode<'a>(fields: impl Iterator<Item = (&'a [u8], &'a Value)>, now: UnixMillis) -> Result<Profile> {
-    let (mut epoch, mut entries, mut damaged) = (None, Vec::new(), Vec::new());
-    for (name, text) in fields {
+/// A profile from fields with their names, about so many of which are entries.
+fn decode<'a>(
+    fields: impl Iterator<Item = Result<(&'a [u8], &'a Value)>>,
+    room: usize,
+    now: UnixMillis,
+) -> Result<Profile> {
+    let (mut epoch, mut entries, mut damaged) = (None, Vec::with_capacity(room), Vec::new());
+    for field in fields {
+        let (name, text) = field?;
         let text = match text {
             Value::BulkString(text) => text,
             Value::Nil => continue,
