@@ -71,16 +71,26 @@ impl Instead {
     }
 
     async fn read(&self, user: &Subject) -> Profile {
-        match self.0.read(path(user)).await {
-            Ok(text) => serde_json::from_slice(&text.to_vec()).expect("what was written"),
-            Err(error) if error.kind() == ErrorKind::NotFound => Profile::new(),
-            Err(error) => panic!("a read: {error}"),
+        loop {
+            match self.0.read(path(user)).await {
+                Ok(text) => return serde_json::from_slice(&text.to_vec()).expect("what was written"),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Profile::new(),
+                // Its connections give an answer up after half a second, which a busy machine takes.
+                Err(error) if error.is_temporary() => {}
+                Err(error) => panic!("a read: {error}"),
+            }
         }
     }
 
     async fn write(&self, user: &Subject, profile: Profile) {
         let text = serde_json::to_vec(&profile).expect("it is JSON");
-        self.0.write(path(user), text).await.expect("a write");
+        loop {
+            match self.0.write(path(user), text.clone()).await {
+                Ok(_) => return,
+                Err(error) if error.is_temporary() => {}
+                Err(error) => panic!("a write: {error}"),
+            }
+        }
     }
 }
 
