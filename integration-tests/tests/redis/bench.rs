@@ -2,7 +2,7 @@
 
 use stickystore_integration_tests::server::Missing;
 use stickystore_integration_tests::server::redis::Redis;
-pub(crate) use stickystore_integration_tests::words::{call, entry, insert, key, user, within};
+pub(crate) use stickystore_integration_tests::words::{call, entry, insert, key, user};
 use stickystore_redis::{Config, RedisStore};
 
 /// A server of the test's own; it says so and gives nothing where there is none.

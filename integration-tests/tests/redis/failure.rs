@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Change, EpochCheck, ErrorKind, Outcome, Read, Result, Write,
+    AsyncStore as _, AsyncStoreExt as _, Change, EpochCheck, ErrorKind, Outcome, Read, Result, Subject, Write,
 };
 use stickystore_integration_tests::failing::{self, DEADLINE, timed};
 use stickystore_integration_tests::proxy::{Proxy, Rule};
@@ -119,6 +119,26 @@ async fn after_a_script_flush_the_next_write_works_alone_and_in_batches() {
             }
             let last = store.get(call(), &subject, &key("k")).await.unwrap().unwrap();
             assert_eq!(last.value.as_str(), format!("\"{}\"", count - 1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_a_script_flush_a_batch_of_many_users_is_written_to_each() {
+    let Some(server) = server(&[]) else { return };
+    let (store, mut behind) = (store(&server.url()), behind(&server.url()).await);
+    let users: Vec<_> = (0..300).map(|i| user(&i.to_string())).collect();
+    for turn in ["first", "second"] {
+        redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut behind).await.unwrap();
+        let put = |user: &Subject| {
+            Write::new(user.clone(), EpochCheck::Is(None), vec![Change::Put(key("k"), entry(turn))]).unwrap()
+        };
+        for answer in store.write(call(), &users.iter().map(put).collect::<Vec<_>>()).await {
+            assert_eq!(*answer[0].as_ref().unwrap(), Outcome::Written);
+        }
+        for user in &users {
+            let found = store.get(call(), user, &key("k")).await.unwrap().unwrap();
+            assert_eq!(found.value.as_str(), format!("\"{turn}\""));
         }
     }
 }
