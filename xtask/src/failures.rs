@@ -40,7 +40,7 @@ impl Failures {
                 Place::Failures => Place::Running,
                 _ => self.begin(Place::Failures),
             };
-        } else if line.starts_with("error") {
+        } else if line.starts_with("error: ") || line.starts_with("error[") {
             self.place = Place::Cause;
             self.told.push(line.to_owned());
         } else if self.place != Place::Running {
@@ -91,8 +91,8 @@ mod tests {
     #[test]
     fn a_failing_test_is_told_with_its_binary_and_what_it_saw() {
         let output = "     Running tests/b.rs (b)\ntest x ... FAILED\ntest y ... ok\n\nfailures:\n\n---- x stdout ----\n\
-                      left: 1\n\nfailures:\n    x\n\ntest result: FAILED. 1 passed\n     Running tests/c.rs (c)\n";
-        assert_eq!(told(output), "Running tests/b.rs (b)\n---- x stdout ----\nleft: 1\n");
+                      errors: none\nleft: 1\n\nfailures:\n    x\n\ntest result: FAILED. 1 passed\n     Running tests/c.rs (c)\n";
+        assert_eq!(told(output), "Running tests/b.rs (b)\n---- x stdout ----\nerrors: none\nleft: 1\n");
     }
 
     #[test]
