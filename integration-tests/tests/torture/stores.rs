@@ -49,5 +49,5 @@ fn mongodb_loses_nothing_when_processes_are_killed() {
 
 #[test]
 fn cassandra_loses_nothing_when_processes_are_killed() {
-    comes_through(&plan(Backend::Cassandra, 1_500));
+    comes_through(&plan(Backend::Cassandra, 2_200));
 }
