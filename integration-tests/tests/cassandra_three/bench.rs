@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use scylla::client::session_builder::SessionBuilder;
 use scylla::statement::{Consistency, Statement};
 use stickystore_cassandra::{CassandraStore, Config, Replication};
-use stickystore_core::{Call, Entry, Expiry, Key, Namespace, Revision, Subject, SystemClock, UserId, Value};
+use stickystore_core::Subject;
 use stickystore_integration_tests::server::Missing;
 use stickystore_integration_tests::server::cassandra::{Cassandra, Setup};
+pub(crate) use stickystore_integration_tests::words::{entry, key, user, within};
 
 /// Three nodes, and the turn to have some: machines have no room for more.
 pub(crate) struct Three {
@@ -88,21 +89,4 @@ impl Three {
             assert!(Instant::now() < until, "a serial reading is answered in the end");
         }
     }
-}
-
-pub(crate) fn within(millis: u64) -> Call {
-    Call::within(&SystemClock, Duration::from_millis(millis))
-}
-
-/// This user in a namespace that no other test has.
-pub(crate) fn user(id: &str) -> Subject {
-    Subject::new(Namespace::new(Revision::random().to_string()).unwrap(), UserId::new(id).unwrap())
-}
-
-pub(crate) fn key(key: &str) -> Key {
-    Key::new(key).unwrap()
-}
-
-pub(crate) fn entry(value: &str) -> Entry {
-    Entry::new(Value::string(value), Expiry::Never)
 }
