@@ -21,6 +21,7 @@ mod operation;
 mod options;
 mod ours;
 mod plot;
+mod processors;
 mod report;
 mod rows;
 mod threads;

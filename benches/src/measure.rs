@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::heap;
 use crate::operation::Operation;
+use crate::processors::Together;
 
 /// How many calls of each caller a sample has at least.
 const CALLS_EACH: usize = 4;
@@ -131,6 +132,7 @@ pub(crate) async fn take_turns(
     refill: impl AsyncFn(),
 ) -> Vec<Vec<Sample>> {
     let mut samples: Vec<Vec<Sample>> = contenders.iter().map(|_| Vec::new()).collect();
+    let _together = contenders.iter().all(|one| one.callers == 1).then(|| Together::with(server));
     // One round more, whose samples only warm up; and whoever goes first is another each time.
     for round in 0..=rounds {
         for turn in 0..contenders.len() {
@@ -150,8 +152,8 @@ pub(crate) async fn take_turns(
 
 async fn sample(contender: &Contender, operations: usize, server: Option<u32>) -> Sample {
     let calls = (operations / contender.operations / contender.slower).max(1);
-    let of_server = || server.map_or(Duration::ZERO, |pid| cpu_time(&pid.to_string()));
-    let (served, cpu, heap, began) = (of_server(), cpu_time("self"), heap::so_far(), Instant::now());
+    let of_server = || server.map_or(Duration::ZERO, cpu_time);
+    let (served, cpu, heap, began) = (of_server(), own_cpu_time(), heap::so_far(), Instant::now());
     match &contender.work {
         Work::Async(work) => call_in_tasks(work, contender.callers, calls).await,
         Work::Blocking(work) => tokio::task::block_in_place(|| {
@@ -162,7 +164,7 @@ async fn sample(contender: &Contender, operations: usize, server: Option<u32>) -
     let each = u32::try_from(calls * contender.operations).unwrap_or(u32::MAX).max(1);
     Sample {
         wall: wall / each,
-        cpu: cpu_time("self").saturating_sub(cpu) / each,
+        cpu: own_cpu_time().saturating_sub(cpu) / each,
         server: of_server().saturating_sub(served) / each,
         allocations: heap.allocations as f64 / f64::from(each),
         bytes: heap.bytes as f64 / f64::from(each),
@@ -207,8 +209,14 @@ fn call_in_threads(work: &(dyn Fn(usize, usize) + Send + Sync), threads: usize, 
     });
 }
 
+/// How long this process has been on a processor, with its threads that have ended.
+fn own_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// How long the threads of a process have been on a processor.
-fn cpu_time(process: &str) -> Duration {
+fn cpu_time(process: u32) -> Duration {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return Duration::ZERO };
     let nanos = threads.flatten().filter_map(|thread| {
         let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use stickystore_core::{AsyncStore, Blocking, Outcome, StoreExt as _};
+use stickystore_layers::coalesce::{Bounds, Coalesced};
 
 use crate::backend::{Rivals, fill};
 use crate::crowd::Crowd;
@@ -30,8 +31,12 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
         let crowd = Crowd::new(options.users, operation.filled());
         fill(&store, rivals, &crowd).await;
         for threads in THREADS {
-            let contenders =
-                [contender(operation, threads, open(), &crowd), rivals.blocking(operation, threads, &crowd)];
+            let coalesced = Coalesced::with(open(), Bounds::default());
+            let contenders = [
+                contender("blocking", operation, threads, open(), &crowd),
+                contender("blocking coalesced", operation, threads, coalesced, &crowd),
+                rivals.blocking(operation, threads, &crowd),
+            ];
             let operations = options.effort.operations(operation, threads);
             let samples =
                 take_turns(&contenders, options.effort.rounds, operations, options.server, async || ()).await;
@@ -51,10 +56,16 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
     rows
 }
 
-fn contender<S: AsyncStore>(operation: Operation, threads: usize, store: S, crowd: &Crowd) -> Contender {
+fn contender<S: AsyncStore>(
+    name: &str,
+    operation: Operation,
+    threads: usize,
+    store: S,
+    crowd: &Crowd,
+) -> Contender {
     let store = Arc::new(Blocking::open(move || async move { Ok(store) }).expect("a runtime of its own"));
     let crowd = crowd.clone();
-    Contender::blocking("blocking", threads, move |i, _| {
+    Contender::blocking(name, threads, move |i, _| {
         let (user, call) = (crowd.nth(i), within());
         if operation == Operation::Put {
             let told = store.put(call, user, key(i % crowd.filled), entry(call));

@@ -82,7 +82,7 @@ pub trait AsyncStoreExt: AsyncStore {
     /// [`ErrorKind::Corrupt`] if what stands there is damaged: that is not the same as absent.
     async fn get(&self, call: Call, subject: &Subject, key: &Key) -> Result<Option<Entry>> {
         let profile = self.read_one(call, Read::some(subject.clone(), Keys::only([key.clone()])?)).await?;
-        found(profile, key, self.info())
+        found(&profile, key, self.info())
     }
 
     /// One write: an answer for each of its changes. One whose write was not answered at all is that error.
@@ -190,12 +190,12 @@ pub(crate) fn changes_of(
 }
 
 /// The entry under a key, where damaged is not absent.
-pub(crate) fn found(profile: Profile, key: &Key, info: &StoreInfo) -> Result<Option<Entry>> {
+pub(crate) fn found(profile: &Profile, key: &Key, info: &StoreInfo) -> Result<Option<Entry>> {
     if let Some(damaged) = profile.damaged().iter().find(|damaged| damaged.key == *key) {
         let error = Error::new(ErrorKind::Corrupt, format!("the stored entry {}", damaged.damage));
         return Err(error.with_origin(info.scheme, Operation::Read));
     }
-    Ok(profile.into_iter().find(|(at, _)| at == key).map(|(_, entry)| entry))
+    Ok(profile.get(key.as_str()).cloned())
 }
 
 pub(crate) fn no_scan(info: &StoreInfo) -> Error {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use triomphe::ThinArc;
 
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
@@ -115,7 +116,7 @@ impl fmt::Debug for ValueHash {
 /// Services use it to end a war: two datafiles that do not know each other's variation replace it in turn,
 /// for ever, while a rollout lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Was(Vec<(ValueHash, UnixMillis)>);
+pub struct Was(Option<ThinArc<(), (ValueHash, UnixMillis)>>);
 
 impl Was {
     /// The most that is remembered.
@@ -124,17 +125,17 @@ impl Was {
     /// A history from its parts, newest first; more than [`Was::MAX`] are cut off at the old end.
     pub fn new(mut replaced: Vec<(ValueHash, UnixMillis)>) -> Self {
         replaced.truncate(Self::MAX);
-        Self(replaced)
+        Self(list(replaced))
     }
 
     /// What was replaced and when, newest first.
     pub fn iter(&self) -> impl Iterator<Item = (ValueHash, UnixMillis)> {
-        self.0.iter().copied()
+        listed(&self.0).iter().copied()
     }
 
     /// Whether nothing was.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The history of an entry with the value `next`, written `now` in the place of one with this history and
@@ -149,7 +150,7 @@ impl Was {
         memory: Duration,
     ) -> Option<Self> {
         let since = now.saturating_sub(memory);
-        let recent = || self.0.iter().copied().filter(|&(_, at)| at > since);
+        let recent = || self.iter().filter(|&(_, at)| at > since);
         if recent().any(|(hash, _)| hash == next) || recent().count() >= Self::MAX {
             return None;
         }
@@ -163,7 +164,7 @@ impl Was {
 /// They are written back as they were by whoever carries an entry on, so that an older version among newer
 /// ones loses nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Unknown(Box<[(Box<str>, Value)]>);
+pub struct Unknown(Option<ThinArc<(), (Box<str>, Value)>>);
 
 impl Unknown {
     /// From the members, in their order.
@@ -181,18 +182,27 @@ impl Unknown {
                 "an unknown member has a name that is known or is there twice",
             ));
         }
-        Ok(Self(members.into()))
+        Ok(Self(list(members)))
     }
 
     /// The members, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+        listed(&self.0).iter().map(|(name, value)| (name.as_ref(), value))
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
+}
+
+/// A list in the room of one pointer: nearly all entries have nothing there.
+fn list<T>(items: Vec<T>) -> Option<ThinArc<(), T>> {
+    (!items.is_empty()).then(|| ThinArc::from_header_and_iter((), items.into_iter()))
+}
+
+fn listed<T>(list: &Option<ThinArc<(), T>>) -> &[T] {
+    list.as_ref().map_or(&[], |list| &list.slice)
 }
 
 #[cfg(test)]
@@ -203,6 +213,11 @@ mod tests {
 
     fn at(second: u64) -> UnixMillis {
         UnixMillis::new(1_000_000_000 + second * 1_000).unwrap()
+    }
+
+    #[test]
+    fn an_entry_takes_five_words() {
+        assert_eq!(size_of::<Entry>(), 5 * size_of::<u64>());
     }
 
     fn hash(text: &str) -> ValueHash {

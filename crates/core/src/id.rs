@@ -5,7 +5,8 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+
+use arcstr::ArcStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,17 +30,17 @@ macro_rules! identifier {
         ///
         /// 1 to 4 096 bytes of UTF-8, kept verbatim. Cheap to clone. Ordered by bytes.
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
+        pub struct $name(ArcStr);
 
         impl $name {
             /// Checks the length and keeps the text as it is.
             ///
             /// # Errors
             /// [`ErrorKind::Invalid`] if it is empty or longer than [`MAX_ID_BYTES`].
-            pub fn new(id: impl Into<Arc<str>>) -> Result<Self> {
-                let id = id.into();
-                check($what, &id)?;
-                Ok(Self(id))
+            pub fn new(id: impl AsRef<str>) -> Result<Self> {
+                let id = id.as_ref();
+                check($what, id)?;
+                Ok(Self(id.into()))
             }
 
             /// The text, as it was given.

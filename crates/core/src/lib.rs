@@ -38,7 +38,7 @@ pub use id::{Key, MAX_ID_BYTES, Namespace, Subject, UserId};
 pub use immediate::Immediate;
 pub use info::{Eviction, Finding, Limits, Loss, Scope, Severity, Sharing, StoreInfo};
 pub use outcome::Outcome;
-pub use profile::{Damaged, Profile};
+pub use profile::{Damaged, IntoEntries, Profile};
 pub use revision::{Epoch, ID64_TEXT_LEN, Revision};
 pub use scan::{Cursor, Page};
 pub use store::{Scan, Store, StoreExt};

@@ -1,6 +1,8 @@
 //! The profile: the live entries of a user, what is damaged among them, and the epoch.
 
-use std::sync::Arc;
+use std::fmt;
+
+use triomphe::ThinArc;
 
 use crate::codec::Damage;
 use crate::entry::Entry;
@@ -12,16 +14,19 @@ use crate::time::UnixMillis;
 ///
 /// An absent user has none. It still has an epoch while an erase mark lives. Cheap to clone: clones share the entries,
 /// which never change.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Profile {
-    epoch: Option<Epoch>,
-    /// Shared, so that a cache can hand out what it holds. Nothing where there is nothing.
-    found: Option<Arc<Found>>,
-}
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Profile(
+    /// One piece of memory, shared, so that a cache can hand out what it holds. Nothing where there is nothing.
+    Option<ThinArc<Head, (Key, Entry)>>,
+);
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Found {
-    entries: Vec<(Key, Entry)>,
+/// Nothing in nearly all profiles.
+type Head = Option<Box<Rare>>;
+
+/// What few profiles have.
+#[derive(Debug, PartialEq, Eq)]
+struct Rare {
+    epoch: Option<Epoch>,
     damaged: Vec<Damaged>,
 }
 
@@ -36,13 +41,17 @@ impl Profile {
         let mut entries: Vec<_> = entries.into_iter().filter(|(_, entry)| entry.is_live(now)).collect();
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         entries.dedup_by(|(a, _), (b, _)| a == b);
-        let is_empty = entries.is_empty() && damaged.is_empty();
-        Self { epoch, found: (!is_empty).then(|| Arc::new(Found { entries, damaged })) }
+        let is_rare = epoch.is_some() || !damaged.is_empty();
+        if entries.is_empty() && !is_rare {
+            return Self::default();
+        }
+        let rare = is_rare.then(|| Box::new(Rare { epoch, damaged }));
+        Self(Some(ThinArc::from_header_and_iter(rare, entries.into_iter())))
     }
 
     /// The epoch of the live erase mark, if there is one: what a write that follows from this read carries.
     pub fn epoch(&self) -> Option<Epoch> {
-        self.epoch
+        self.rare()?.epoch
     }
 
     /// The entry under this key.
@@ -64,27 +73,63 @@ impl Profile {
 
     /// Whether there are none, and none that are damaged.
     pub fn is_empty(&self) -> bool {
-        self.found.is_none()
+        self.all().is_empty() && self.damaged().is_empty()
     }
 
     /// The entries that stand there and cannot be read.
     pub fn damaged(&self) -> &[Damaged] {
-        self.found.as_ref().map_or(&[], |found| &found.damaged)
+        self.rare().map_or(&[], |rare| &rare.damaged)
     }
 
     fn all(&self) -> &[(Key, Entry)] {
-        self.found.as_ref().map_or(&[], |found| &found.entries)
+        self.0.as_ref().map_or(&[], |found| &found.slice)
+    }
+
+    fn rare(&self) -> Option<&Rare> {
+        self.0.as_ref()?.header.header.as_deref()
+    }
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut profile = f.debug_struct("Profile");
+        profile.field("epoch", &self.epoch()).field("entries", &self.all());
+        profile.field("damaged", &self.damaged()).finish()
     }
 }
 
 impl IntoIterator for Profile {
     type Item = (Key, Entry);
-    type IntoIter = std::vec::IntoIter<(Key, Entry)>;
+    type IntoIter = IntoEntries;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.found.map(|found| Arc::unwrap_or_clone(found).entries).unwrap_or_default().into_iter()
+    fn into_iter(self) -> IntoEntries {
+        IntoEntries { profile: self, next: 0 }
     }
 }
+
+/// The entries of a [`Profile`], in the order of their keys.
+#[derive(Debug, Clone)]
+pub struct IntoEntries {
+    profile: Profile,
+    next: usize,
+}
+
+impl Iterator for IntoEntries {
+    type Item = (Key, Entry);
+
+    fn next(&mut self) -> Option<(Key, Entry)> {
+        let entry = self.profile.all().get(self.next)?;
+        self.next += 1;
+        Some(entry.clone())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.profile.len() - self.next;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for IntoEntries {}
 
 /// A stored entry that cannot be read. It stays until somebody puts over it or removes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -77,7 +77,7 @@ pub trait StoreExt: Store {
     /// absent.
     fn get(&self, call: Call, subject: &Subject, key: &Key) -> Result<Option<Entry>> {
         let profile = self.read_one(call, Read::some(subject.clone(), Keys::only([key.clone()])?))?;
-        found(profile, key, self.info())
+        found(&profile, key, self.info())
     }
 
     /// One write: an answer for each of its changes. One whose write was not answered at all is that error.

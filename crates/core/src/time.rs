@@ -4,6 +4,7 @@
 //! wrap; what does not fit is an error.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,59 +15,69 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// Below 2^53 every language's numbers hold it exactly, also those that know only floats.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UnixMillis(u64);
+pub struct UnixMillis(
+    /// One more than the milliseconds, so that an [`Expiry`] is no larger.
+    NonZeroU64,
+);
 
 impl UnixMillis {
     /// The start of 1970.
-    pub const EPOCH: Self = Self(0);
+    pub const EPOCH: Self = Self(NonZeroU64::MIN);
     /// The last time that can be said: 2^53 - 1, in the year 287396.
-    pub const MAX: Self = Self((1 << 53) - 1);
+    pub const MAX: Self = Self(NonZeroU64::MIN.saturating_add(Self::MAX_MILLIS));
+
+    const MAX_MILLIS: u64 = (1 << 53) - 1;
 
     /// A time from its milliseconds.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] above [`UnixMillis::MAX`].
     pub fn new(millis: u64) -> Result<Self> {
-        if millis > Self::MAX.0 {
-            let context = format!("a time of {millis} ms is past the last that can be kept, {}", Self::MAX.0);
+        if millis > Self::MAX_MILLIS {
+            let context = format!("a time of {millis} ms is past the last that can be kept, {}", Self::MAX);
             return Err(Error::new(ErrorKind::Invalid, context));
         }
-        Ok(Self(millis))
+        Ok(Self::at_most(millis))
+    }
+
+    /// A time from its milliseconds; [`UnixMillis::MAX`] if they are past it.
+    fn at_most(millis: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(millis)).min(Self::MAX)
     }
 
     /// The milliseconds.
     pub fn get(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The time this much later, in whole milliseconds rounded up; [`UnixMillis::MAX`] if that is past it.
     #[must_use]
     pub fn saturating_add(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(millis_rounded_up(time)).min(Self::MAX.0))
+        Self::at_most(self.get().saturating_add(millis_rounded_up(time)))
     }
 
     /// The time this much earlier, in whole milliseconds rounded up; [`UnixMillis::EPOCH`] if that is before it.
     #[must_use]
     pub fn saturating_sub(self, time: Duration) -> Self {
-        Self(self.0.saturating_sub(millis_rounded_up(time)))
+        Self::at_most(self.get().saturating_sub(millis_rounded_up(time)))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.get().saturating_sub(earlier.get()))
     }
 }
 
 impl fmt::Debug for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}ms", self.0)
+        write!(f, "{}ms", self.get())
     }
 }
 
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        write!(f, "{}", self.get())
     }
 }
 
@@ -125,7 +136,7 @@ impl Expiry {
     /// # Ok::<(), stickystore_core::Error>(())
     /// ```
     pub fn after(now: UnixMillis, ttl: Ttl) -> Result<Self> {
-        let millis = now.0.saturating_add(millis_rounded_up(ttl.0));
+        let millis = now.get().saturating_add(millis_rounded_up(ttl.0));
         match UnixMillis::new(millis) {
             Ok(at) => Ok(Self::At(at)),
             Err(_) => Err(Error::new(
@@ -173,7 +184,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX).min(UnixMillis::MAX.0))
+        UnixMillis::at_most(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -184,12 +195,12 @@ pub struct ManualClock(Arc<AtomicU64>);
 impl ManualClock {
     /// A clock that shows this time.
     pub fn new(now: UnixMillis) -> Self {
-        Self(Arc::new(AtomicU64::new(now.0)))
+        Self(Arc::new(AtomicU64::new(now.get())))
     }
 
     /// Shows this time from now on.
     pub fn set(&self, now: UnixMillis) {
-        self.0.store(now.0, Ordering::SeqCst);
+        self.0.store(now.get(), Ordering::SeqCst);
     }
 
     /// Moves on by this much.
@@ -200,7 +211,7 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
-        UnixMillis(self.0.load(Ordering::SeqCst))
+        UnixMillis::at_most(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -209,19 +220,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_expiry_is_as_large_as_its_time() {
+        assert_eq!(size_of::<Expiry>(), size_of::<u64>());
+        assert_eq!(UnixMillis::EPOCH.get(), 0);
+        assert_eq!(UnixMillis::new((1 << 53) - 1).unwrap(), UnixMillis::MAX);
+        assert!(UnixMillis::new(1 << 53).is_err());
+    }
+
+    #[test]
     fn a_ttl_below_a_millisecond_is_neither_zero_nor_endless() {
-        let expiry = Expiry::after(UnixMillis(10), Ttl::new(Duration::from_nanos(1)).unwrap()).unwrap();
-        assert_eq!(expiry, Expiry::At(UnixMillis(11)));
+        let expiry =
+            Expiry::after(UnixMillis::at_most(10), Ttl::new(Duration::from_nanos(1)).unwrap()).unwrap();
+        assert_eq!(expiry, Expiry::At(UnixMillis::at_most(11)));
     }
 
     #[test]
     fn a_ttl_that_overflows_is_an_error() {
-        for ttl in [Duration::MAX, Duration::from_millis(UnixMillis::MAX.0)] {
-            let error = Expiry::after(UnixMillis(1), Ttl::new(ttl).unwrap()).unwrap_err();
+        for ttl in [Duration::MAX, Duration::from_millis(UnixMillis::MAX.get())] {
+            let error = Expiry::after(UnixMillis::at_most(1), Ttl::new(ttl).unwrap()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);
         }
-        let last =
-            Expiry::after(UnixMillis(1), Ttl::new(Duration::from_millis(UnixMillis::MAX.0 - 1)).unwrap());
+        let last = Expiry::after(
+            UnixMillis::at_most(1),
+            Ttl::new(Duration::from_millis(UnixMillis::MAX.get() - 1)).unwrap(),
+        );
         assert_eq!(last.unwrap(), Expiry::At(UnixMillis::MAX));
     }
 

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+
+use arcstr::ArcStr;
 
 use crate::error::Result;
 use crate::json;
@@ -23,7 +24,7 @@ use crate::json;
 /// # Ok::<(), stickystore_core::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Value(Arc<str>);
+pub struct Value(ArcStr);
 
 impl Value {
     /// Checks that the text is one JSON value and keeps it as it is. White space around it is not part of it and goes;
@@ -31,11 +32,10 @@ impl Value {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if it is not.
-    pub fn new(text: impl Into<Arc<str>>) -> Result<Self> {
-        let text = text.into();
-        json::validate(&text)?;
-        let value = text.trim_matches(json::is_space);
-        Ok(Self(if value.len() == text.len() { text } else { value.into() }))
+    pub fn new(text: impl AsRef<str>) -> Result<Self> {
+        let text = text.as_ref();
+        json::validate(text)?;
+        Ok(Self(text.trim_matches(json::is_space).into()))
     }
 
     /// The JSON string with this content.

@@ -47,7 +47,6 @@ mod numbers;
 mod numbers;
 mod preload;
 mod read;
-mod room;
 mod write;
 
 pub use config::Config;
@@ -162,11 +161,8 @@ impl<S: AsyncStore> Inner<S> {
         if !self.is_fresh(&held, now) || self.is_closed.load(Ordering::Acquire) {
             return None;
         }
-        if held.is_small() {
-            self.memory.hold_whole(subject, &held);
-        }
         numbers::hit(self.info.scheme);
-        Some(held.into_profile(now))
+        Some(held.profile(now))
     }
 
     fn answer(&self, call: Call, read: &Read) -> Option<Profile> {

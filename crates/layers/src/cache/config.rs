@@ -19,7 +19,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The most bytes that are held, unless said otherwise: 64 MiB, some 300 000 users with three entries.
+    /// The most bytes that are held, unless said otherwise: 64 MiB, some 200 000 users with three entries.
     pub const BYTES: u64 = 64 << 20;
 
     /// How old an answer may be, unless said otherwise: 30 s.

@@ -7,14 +7,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use quick_cache::DefaultHashBuilder;
 use quick_cache::sync::Cache as Map;
 use stickystore_core::{Profile, Read, Result, Subject, UnixMillis};
 
 use super::config::Config;
 use super::flight::{Reading, WeakReading};
 use super::held::{Bytes, Commons, Held};
-use super::room::Room;
 
 /// The part of the bound for texts that many users have.
 const COMMONS_PART: u64 = 16;
@@ -23,11 +21,9 @@ const COMMONS_PART: u64 = 16;
 const FULL_PERCENT: u64 = 95;
 
 pub(super) struct Memory {
-    users: Map<Subject, Held, Bytes, DefaultHashBuilder, Room>,
+    users: Map<Subject, Held, Bytes>,
     commons: Commons,
     flights: Mutex<Flights>,
-    /// For users who are held as they are handed out.
-    room: Room,
 }
 
 #[derive(Default)]
@@ -74,9 +70,8 @@ impl Memory {
         let commons = config.bytes / COMMONS_PART;
         let bytes = config.bytes - commons;
         let about = usize::try_from(bytes / 256).unwrap_or(usize::MAX);
-        let room = Room::of(bytes);
-        let users = Map::with(about, bytes, Bytes, DefaultHashBuilder::default(), room.clone());
-        Self { users, commons: Commons::new(commons), flights: Mutex::default(), room }
+        let users = Map::with_weighter(about, bytes, Bytes);
+        Self { users, commons: Commons::new(commons), flights: Mutex::default() }
     }
 
     /// What is held of this user, however old.
@@ -102,21 +97,6 @@ impl Memory {
     /// How many users are held.
     pub(super) fn len(&self) -> usize {
         self.users.len()
-    }
-
-    /// Holds a small user as it is handed out, if this is still what is held and there is room.
-    pub(super) fn hold_whole(&self, subject: &Subject, held: &Held) {
-        if !self.room.take() {
-            return;
-        }
-        let whole = held.whole();
-        // No write is under way while something is held.
-        let _flights = self.flights();
-        if self.users.peek(subject).is_some_and(|now_held| now_held.is(held)) {
-            self.users.insert(subject.clone(), whole);
-        } else {
-            self.room.give_back(&whole);
-        }
     }
 
     /// How each of these users, who were not held, is read at this time. `lead` makes the read of those whom nobody reads;
@@ -276,9 +256,7 @@ impl Memory {
     }
 
     fn take(&self, subject: &Subject) -> Option<Held> {
-        let (_, held) = self.users.remove(subject)?;
-        self.room.give_back(&held);
-        Some(held)
+        self.users.remove(subject).map(|(_, held)| held)
     }
 
     fn flights(&self) -> MutexGuard<'_, Flights> {

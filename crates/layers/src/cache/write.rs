@@ -54,7 +54,7 @@ fn stands<'w>(
     writes: impl Iterator<Item = (&'w Write, &'w Vec<Result<Outcome>>)>,
 ) -> Option<Profile> {
     // As of the read: what expired since stands for callers whose clock is behind.
-    let mut after = After::new(&held.profile(held.at));
+    let mut after = After::new(&held.clone().profile(held.at));
     for (write, answers) in writes {
         let changes = write.changes();
         let is_told = changes.len() == answers.len()

@@ -105,7 +105,7 @@ impl Parsed {
 
 /// The same JSON without white space between its tokens.
 pub(super) fn compact(text: &str) -> Result<Value> {
-    Value::new(json::compact(text).into_owned())
+    Value::new(json::compact(text))
 }
 
 pub(super) fn invalid(context: String) -> Error {
