@@ -52,7 +52,7 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
     for operation in OPERATIONS.into_iter().filter(|operation| options.is_asked(*operation)) {
         let crowd = Crowd::new(options.users, operation.filled());
         fill(store, rivals, &crowd).await;
-        let contenders = contenders(store, rivals, operation, &crowd).await;
+        let contenders = contenders(options, store, rivals, operation, &crowd).await;
         let calls = options.effort.operations(operation, CALLERS);
         let peak = peak(&contenders, calls, options.effort.rounds).await;
         for share in SHARES {
@@ -80,16 +80,17 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
 
 /// The store, plain and coalesced, and the bare driver.
 async fn contenders<S: AsyncStore + Clone>(
+    options: &Options,
     store: &S,
     rivals: &impl Rivals,
     operation: Operation,
     crowd: &Crowd,
 ) -> Vec<(String, AsyncWork)> {
-    let coalesced = Coalesced::with(store.clone(), Bounds::default());
-    let mut all = vec![
-        contender("plain".to_owned(), operation, CALLERS, store, crowd),
-        contender("coalesced".to_owned(), operation, CALLERS, &coalesced, crowd),
-    ];
+    let mut all = vec![contender("plain".to_owned(), operation, CALLERS, store, crowd)];
+    for &in_flight in &options.in_flight {
+        let coalesced = Coalesced::with(store.clone(), Bounds::default().with_in_flight(in_flight));
+        all.push(contender(format!("coalesced {in_flight}"), operation, CALLERS, &coalesced, crowd));
+    }
     let beside = rivals.beside(operation, CALLERS, crowd).await;
     all.extend(beside.into_iter().filter(|one| one.name == "driver"));
     let work = |one: Contender| match one.work {
