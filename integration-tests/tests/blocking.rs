@@ -5,11 +5,13 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use stickystore_core::{
-    Blocking, Call, Effect, Error, ErrorKind, Namespace, Read, Store, Subject, SystemClock, UserId,
+    AsyncStore, Blocking, Call, Effect, Erase, Error, ErrorKind, Keys, Namespace, Outcome, Profile, Read,
+    Store, StoreExt as _, StoreInfo, Subject, SystemClock, UserId, Write, async_trait,
 };
 use stickystore_integration_tests::waiting::{Ping, TellsDrop, Waiting};
 
@@ -72,6 +74,69 @@ struct CallsInDrop(Blocking<Waiting>, mpsc::Sender<Result<(), Error>>);
 impl Drop for CallsInDrop {
     fn drop(&mut self) {
         let _ = self.1.send(self.0.ping(call()));
+    }
+}
+
+fn subject() -> Subject {
+    Subject::new(Namespace::new("n").unwrap(), UserId::new("u").unwrap())
+}
+
+/// Has nobody at hand, and notes who looked; or panics. What is read of it never comes.
+#[derive(Debug)]
+struct Near {
+    looked: Mutex<mpsc::Sender<ThreadId>>,
+    panics: bool,
+}
+
+impl Near {
+    fn open(panics: bool) -> (Blocking<Self>, mpsc::Receiver<ThreadId>) {
+        let (sender, looked) = mpsc::channel();
+        let near = Self { looked: Mutex::new(sender), panics };
+        (Blocking::open(move || async { Ok(near) }).unwrap(), looked)
+    }
+}
+
+#[async_trait]
+impl AsyncStore for Near {
+    fn info(&self) -> &StoreInfo {
+        const INFO: &StoreInfo = &StoreInfo::new("near");
+        INFO
+    }
+
+    fn at_hand(&self, _: Call, _: &Subject, _: &Keys) -> Option<Result<Profile, Error>> {
+        self.looked.lock().unwrap().send(std::thread::current().id()).unwrap();
+        assert!(!self.panics, "it was told to");
+        Some(Ok(Profile::default()))
+    }
+
+    async fn read(&self, _: Call, _: &[Read]) -> Vec<Result<Profile, Error>> {
+        std::future::pending().await
+    }
+
+    async fn write(&self, _: Call, _: &[Write]) -> Vec<Vec<Result<Outcome, Error>>> {
+        Vec::new()
+    }
+
+    async fn erase(&self, _: Call, _: &[Erase]) -> Vec<Result<bool, Error>> {
+        Vec::new()
+    }
+
+    async fn ping(&self, _: Call) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn close(&self, _: Call) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Loads from the store when it is dropped, and tells on which thread.
+struct LoadsInDrop(Blocking<Near>, mpsc::Sender<ThreadId>);
+
+impl Drop for LoadsInDrop {
+    fn drop(&mut self) {
+        let loaded = self.0.load(call(), &subject());
+        let _ = loaded.map(|_| self.1.send(std::thread::current().id()));
     }
 }
 
@@ -241,8 +306,32 @@ fn a_store_that_panics_is_an_error_and_the_next_call_works() {
     for error in [on_thread, in_task] {
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Unexpected, Effect::Unknown));
     }
-    let reads = [Read::all(Subject::new(Namespace::new("n").unwrap(), UserId::new("u").unwrap()))];
-    assert!(store.read(call(), &reads)[0].as_ref().unwrap().is_empty());
+    assert!(store.load(call(), &subject()).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_at_hand_is_answered_on_the_callers_thread_wherever_that_is() {
+    thread_local! {
+        static LOADS: std::cell::RefCell<Option<LoadsInDrop>> = const { std::cell::RefCell::new(None) };
+    }
+    let (store, looked) = Near::open(false);
+    let here = std::thread::current().id();
+    assert!(store.load(call(), &subject()).unwrap().is_empty());
+    current_thread().block_on(async { store.load(call(), &subject()).unwrap() });
+    assert_eq!([looked.recv().unwrap(), looked.recv().unwrap()], [here; 2]);
+    let (sender, loaded) = mpsc::channel();
+    let ending = LoadsInDrop(store.clone(), sender);
+    std::thread::spawn(|| LOADS.with(|slot| drop(slot.replace(Some(ending))))).join().unwrap();
+    let there = loaded.recv().unwrap();
+    assert!(there != here && looked.recv().unwrap() == there, "the thread that ended");
+}
+
+#[test]
+fn a_store_that_panics_where_it_looks_what_is_at_hand_is_an_error() {
+    let (store, _looked) = Near::open(true);
+    let error = store.load(call(), &subject()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unexpected);
+    store.ping(call()).unwrap();
 }
 
 #[test]

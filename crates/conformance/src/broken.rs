@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use crate::harness::Opened;
 
+mod at_hand;
 mod basic;
 mod batch;
 mod bench;
@@ -64,6 +65,7 @@ pub static BROKEN: LazyLock<Vec<BrokenStore>> = LazyLock::new(|| {
         lifecycle::STORES,
         namespaces::STORES,
         model::STORES,
+        at_hand::STORES,
     ];
     groups.concat()
 });

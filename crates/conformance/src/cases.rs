@@ -1,5 +1,6 @@
 //! The cases, a module for each group of the contract. Which of them run is in `registry`.
 
+pub(crate) mod at_hand;
 pub(crate) mod basic;
 pub(crate) mod batch;
 pub(crate) mod concurrency;

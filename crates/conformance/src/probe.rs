@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stickystore_core::{
-    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, Finding, Namespace, Outcome, Page,
-    Profile, Read, Result, Store, StoreExt as _, StoreInfo, Write,
+    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, Finding, Keys, Namespace, Outcome, Page,
+    Profile, Read, Result, Store, StoreExt as _, StoreInfo, Subject, Write,
 };
 
 /// The store of a case. Calls of the blocking API are made on threads of their own.
@@ -46,6 +46,13 @@ impl AsyncStore for Probe {
                 let reads = reads.to_vec();
                 on_thread(store, move |store| store.read(call, &reads)).await
             }
+        }
+    }
+
+    fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+        match self {
+            Self::Async(store) => store.at_hand(call, subject, keys),
+            Self::Blocking(_) => None,
         }
     }
 

@@ -336,4 +336,15 @@ registry! {$
     model {
         random_operations_match_the_model,
     }
+    at_hand {
+        shows_what_was_written,
+        shows_that_a_user_was_erased,
+        forgets_what_a_write_overtook,
+        keeps_up_with_a_writer,
+        leaves_out_what_has_expired,
+        has_only_the_keys_that_are_asked_for,
+        nothing_after_close,
+        nothing_after_the_deadline,
+        waits_for_no_call_under_way,
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::call::{Call, Erase, Read, Write};
 use crate::error::{Effect, Error, ErrorKind, Operation, Result};
 use crate::id::Namespace;
 use crate::info::{Finding, StoreInfo};
+use crate::near::Near;
 use crate::outcome::Outcome;
 use crate::profile::Profile;
 use crate::scan::{Cursor, Page};
@@ -28,8 +30,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 ///
 /// It opens the store itself, on its own runtime: an async handle that lives on somebody else's runtime would
 /// wait for the very thread that waits for it. Every call is handed over to that runtime's thread, where all that
-/// the store needs is there, and its caller waits for the answer. Clones share store and runtime, which end with
-/// the last of them.
+/// the store needs is there, and its caller waits for the answer. Only what is [at hand](AsyncStore::at_hand) of a read is
+/// answered on the caller's thread, since nothing is waited for. Clones share store and runtime, which end with the last
+/// of them.
 ///
 /// | called from | answer |
 /// |---|---|
@@ -146,6 +149,19 @@ impl<S: AsyncStore> Blocking<S> {
         }
     }
 
+    /// What of these is at hand: on the caller's thread, where it costs no wake-up.
+    fn near(&self, call: Call, reads: &[Read]) -> Result<Near> {
+        // In a forked child a lock of the store's may be held for ever.
+        self.runtime(Operation::Read)?;
+        let look = || Near::look(&*self.0.store, call, reads);
+        catch_unwind(AssertUnwindSafe(look))
+            .map_err(|_| self.fail(Operation::Read, ErrorKind::Unexpected, "the store panicked"))
+    }
+
+    fn read_far(&self, call: Call, reads: Vec<Read>) -> Result<Vec<Result<Profile>>> {
+        self.run(call, Operation::Read, |store| async move { store.read(call, &reads).await })
+    }
+
     fn runtime(&self, operation: Operation) -> Result<&Runtime> {
         match &self.0.home.lives {
             Some((_, runtime)) if self.0.home.process == std::process::id() => Ok(runtime),
@@ -169,11 +185,18 @@ impl<S: AsyncStore> Store for Blocking<S> {
     }
 
     fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
-        self.run(call, Operation::Read, |store| {
-            let reads = reads.to_vec();
-            async move { store.read(call, &reads).await }
-        })
-        .unwrap_or_else(|error| vec![Err(error); reads.len()])
+        let all = |error| vec![Err(error); reads.len()];
+        let near = match self.near(call, reads) {
+            Ok(near) => near,
+            Err(error) => return all(error),
+        };
+        if near.is_nothing() {
+            return self.read_far(call, reads.to_vec()).unwrap_or_else(all);
+        }
+        let far = near.far(reads);
+        let count = far.len();
+        let answers = if far.is_empty() { Ok(Vec::new()) } else { self.read_far(call, far) };
+        near.with(answers.unwrap_or_else(|error| vec![Err(error); count]), self.info())
     }
 
     fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::async_store::{AsyncScan, AsyncStore};
-use crate::call::{Call, Erase, Read, Write};
+use crate::call::{Call, Erase, Keys, Read, Write};
 use crate::error::Result;
+use crate::id::Subject;
 use crate::info::{Finding, StoreInfo};
 use crate::outcome::Outcome;
 use crate::profile::Profile;
@@ -49,6 +50,9 @@ macro_rules! forward {
             }
             async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
                 (**self).read(call, reads).await
+            }
+            fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+                (**self).at_hand(call, subject, keys)
             }
             async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
                 (**self).write(call, writes).await

@@ -3,10 +3,10 @@
 
 use async_trait::async_trait;
 
-use crate::async_store::{AsyncScan, AsyncStore};
-use crate::call::{Call, Erase, Read, Write};
-use crate::error::Result;
-use crate::id::Namespace;
+use crate::async_store::{AsyncScan, AsyncStore, only};
+use crate::call::{Call, Erase, Keys, Read, Write};
+use crate::error::{Operation, Result};
+use crate::id::{Namespace, Subject};
 use crate::info::{Finding, StoreInfo};
 use crate::outcome::Outcome;
 use crate::profile::Profile;
@@ -15,7 +15,8 @@ use crate::store::{Store, StoreExt};
 
 /// Gives a blocking store that answers without waiting, such as the memory store, its async face.
 ///
-/// It calls the store on the task itself: a store that waits for a disk or a network would hold up the runtime.
+/// It calls the store on the task itself: a store that waits for a disk or a network would hold up the runtime. All that it
+/// could read is [at hand](AsyncStore::at_hand).
 ///
 /// ```
 /// use stickystore_core::{AsyncStore, Immediate, memory::MemoryStore};
@@ -46,6 +47,11 @@ impl<S: Store> AsyncStore for Immediate<S> {
 
     async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
         self.0.read(call, reads)
+    }
+
+    fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+        let read = Read::some(subject.clone(), keys.clone());
+        Some(only(self.0.read(call, &[read]), self.0.info(), Operation::Read))
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

@@ -16,6 +16,7 @@ mod forward;
 mod id;
 mod immediate;
 mod info;
+mod near;
 mod outcome;
 mod profile;
 mod revision;

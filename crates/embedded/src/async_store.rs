@@ -3,8 +3,8 @@
 use std::fmt;
 
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Cursor, Erase, ErrorKind, Finding, Namespace, Operation, Outcome, Page,
-    Profile, Read, Result, Scan as _, Severity, Store as _, StoreInfo, Write, async_trait,
+    AsyncScan, AsyncStore, Call, Cursor, Erase, ErrorKind, Finding, Keys, Namespace, Operation, Outcome,
+    Page, Profile, Read, Result, Scan as _, Severity, Store as _, StoreInfo, Subject, Write, async_trait,
 };
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -135,6 +135,11 @@ impl AsyncStore for AsyncEmbeddedStore {
         self.run(call, Operation::Read, move |store| store.read(call, &owned))
             .await
             .unwrap_or_else(|error| vec![Err(error); reads.len()])
+    }
+
+    /// What is not in memory is read from the disk.
+    fn at_hand(&self, _: Call, _: &Subject, _: &Keys) -> Option<Result<Profile>> {
+        None
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

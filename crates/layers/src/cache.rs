@@ -224,6 +224,14 @@ impl<S: AsyncStore> AsyncStore for Cached<S> {
         Box::pin(Reads { inner: &self.0, call, reads, asked: None })
     }
 
+    /// What is held. What the store has at hand is read, and held from then on.
+    fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+        if self.0.is_refused(call) {
+            return None;
+        }
+        Some(Ok(keyed(self.0.hit(call.now, subject)?, keys, call.now)))
+    }
+
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
         let writing = Writing::begin(&self.0, writes.iter().map(Write::subject));
         let answers = self.0.store.write(call, writes).await;

@@ -26,8 +26,8 @@
 use std::sync::Arc;
 
 use stickystore_core::{
-    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, Error, Finding, Namespace, Outcome, Page,
-    Profile, Read, Result, StoreInfo, Write, async_trait,
+    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, Error, Finding, Keys, Namespace, Outcome,
+    Page, Profile, Read, Result, StoreInfo, Subject, Write, async_trait,
 };
 
 mod group;
@@ -149,6 +149,10 @@ impl<S: AsyncStore> AsyncStore for Coalesced<S> {
                 waiting.answers().await.unwrap_or_else(|error| vec![Err(error); reads.len()])
             }
         }
+    }
+
+    fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+        self.store.at_hand(call, subject, keys)
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

@@ -14,6 +14,8 @@
 //! | `items` | how many answers it gets: users, or changes |
 //! | `failed` | how many of them are errors |
 //!
+//! A read that was [at hand](stickystore_core::AsyncStore::at_hand) has its span when it has ended.
+//!
 //! In it, an event on level WARN for each *kind* of error among the answers (fields `kind`, `effect`, `count`, and `error`,
 //! the first of them), one for damaged entries that a read met (`damaged`), and one on level DEBUG for a call whose future was dropped.
 //!
@@ -28,9 +30,11 @@
 //! | `stickystore_dropped_calls_total` | counter | `store`, `operation` | calls whose future was dropped before it was answered |
 #![deny(clippy::missing_trait_methods)]
 
+use std::time::Instant;
+
 use stickystore_core::{
-    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, Finding, Namespace, Operation, Outcome,
-    Page, Profile, Read, Result, Scan, Store, StoreExt as _, StoreInfo, Write, async_trait,
+    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, Finding, Keys, Namespace, Operation,
+    Outcome, Page, Profile, Read, Result, Scan, Store, StoreExt as _, StoreInfo, Subject, Write, async_trait,
 };
 
 mod call;
@@ -108,6 +112,14 @@ impl<S: AsyncStore> AsyncStore for AsyncObserved<S> {
         let seen = self.begin(Operation::Read, reads.len(), reads.len());
         let answers = seen.within(self.0.read(call, reads)).await;
         seen.read(answers)
+    }
+
+    /// What was at hand is a read that ended at once; where nothing was, there was no call.
+    fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+        let began = Instant::now();
+        let answer = self.0.at_hand(call, subject, keys)?;
+        let seen = Observation::since(began, self.0.info().scheme, Operation::Read, 1, 1);
+        Some(seen.was_read(answer))
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

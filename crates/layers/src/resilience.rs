@@ -38,8 +38,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use stickystore_core::{
-    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, Finding, Namespace, Operation, Outcome,
-    Page, Profile, Read, Result, StoreInfo, Write, async_trait,
+    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, Finding, Keys, Namespace, Operation,
+    Outcome, Page, Profile, Read, Result, StoreInfo, Subject, Write, async_trait,
 };
 
 mod again;
@@ -104,6 +104,11 @@ impl<S: AsyncStore> AsyncStore for Resilient<S> {
             pending.answered(answers);
         }
         pending.answers()
+    }
+
+    /// It needs no place. What failed is read, within the budget.
+    fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+        self.store.at_hand(call, subject, keys).filter(Result::is_ok)
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

@@ -204,7 +204,7 @@ impl<S: AsyncStore> AsyncStickyBucketService<S> {
         let lookup = Lookup::new(&self.settings, attributes);
         let read = match lookup.reads() {
             [] => Vec::new(),
-            reads => self.store.read(lookup.call(), reads).await,
+            reads => self.store.read_many(lookup.call(), reads).await,
         };
         lookup.answer(read, &self.settings)
     }

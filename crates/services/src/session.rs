@@ -29,7 +29,8 @@
 use std::collections::BTreeMap;
 
 use stickystore_core::{
-    AsyncStore, Call, Profile, Read, Result, Store, StoreInfo, Subject, UnixMillis, UserId,
+    AsyncStore, AsyncStoreExt as _, Call, Profile, Read, Result, Store, StoreInfo, Subject, UnixMillis,
+    UserId,
 };
 
 use crate::settings::Settings;
@@ -172,7 +173,7 @@ impl<S: AsyncStore> AsyncSession<S> {
     ) -> Result<Self> {
         let begin = Begin::new(settings, users)?;
         let profiles =
-            if begin.reads.is_empty() { Vec::new() } else { store.read(begin.call, &begin.reads).await };
+            if begin.reads.is_empty() { Vec::new() } else { store.read_many(begin.call, &begin.reads).await };
         let open = begin.answer(store.info(), profiles);
         Ok(Self { store, open })
     }
@@ -187,7 +188,7 @@ impl<S: AsyncStore> AsyncSession<S> {
         let mut commit = self.open.commit();
         loop {
             match commit.next() {
-                Step::Read(call, reads) => commit.was_read(self.store.read(call, &reads).await),
+                Step::Read(call, reads) => commit.was_read(self.store.read_many(call, &reads).await),
                 Step::Write(call, writes) => commit.was_written(self.store.write(call, &writes).await),
                 Step::Done => return self.open.finish(commit),
             }

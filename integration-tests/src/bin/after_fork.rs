@@ -8,7 +8,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fork::{Fork, fork, waitpid};
-use stickystore_core::{Blocking, Call, ErrorKind, Result, Store, SystemClock};
+use stickystore_core::memory::MemoryStore;
+use stickystore_core::{
+    Blocking, Call, ErrorKind, Immediate, Namespace, Result, Store, StoreExt as _, Subject, SystemClock,
+    UserId,
+};
 use stickystore_integration_tests::waiting::{Ping, Waiting};
 
 fn main() -> ExitCode {
@@ -19,7 +23,12 @@ fn main() -> ExitCode {
     if store.ping(call()).is_err() {
         return ExitCode::from(11);
     }
+    // Everything is at hand, and locks in it could be held by a thread that is not there in the child.
+    let Ok(near) = Blocking::open(|| async { Ok(Immediate::new(MemoryStore::new())) }) else {
+        return ExitCode::from(15);
+    };
     match fork() {
+        Ok(Fork::Child) if loads(&near) != Err(ErrorKind::Forked) => ExitCode::from(16),
         Ok(Fork::Child) => child(store, server),
         Ok(Fork::Parent(child)) => {
             let child_ended = waitpid(child).is_ok_and(|status| status == 0);
@@ -38,6 +47,11 @@ fn child(store: Blocking<Waiting>, server: SocketAddr) -> ExitCode {
     drop((store, clone));
     let anew = open(server).and_then(|store| store.ping(call()));
     ExitCode::from(if kinds == [Err(ErrorKind::Forked); 2] && anew.is_ok() { 0 } else { 12 })
+}
+
+fn loads(store: &impl Store) -> std::result::Result<(), ErrorKind> {
+    let subject = Namespace::new("n").and_then(|namespace| Ok(Subject::new(namespace, UserId::new("u")?)));
+    subject.and_then(|subject| store.load(call(), &subject)).map(drop).map_err(|error| error.kind())
 }
 
 fn open(server: SocketAddr) -> Result<Blocking<Waiting>> {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Change, Effect, Erase, Error, ErrorKind, Finding, Outcome, Profile, Read,
-    Result, StoreInfo, Write,
+    AsyncScan, AsyncStore, Call, Change, Effect, Erase, Error, ErrorKind, Finding, Keys, Outcome, Profile,
+    Read, Result, StoreInfo, Subject, Write,
 };
 
 use super::dice::Dice;
@@ -141,6 +141,11 @@ impl AsyncStore for Faulty {
             Ok(()) => answers,
             Err(error) => vec![Err(error); reads.len()],
         }
+    }
+
+    /// Every read may fail.
+    fn at_hand(&self, _: Call, _: &Subject, _: &Keys) -> Option<Result<Profile>> {
+        None
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

@@ -25,10 +25,21 @@ pub(super) struct Failure {
 
 impl Observation {
     pub(super) fn begin(store: &'static str, operation: Operation, users: usize, items: usize) -> Self {
+        Self::since(Instant::now(), store, operation, users, items)
+    }
+
+    /// The same of a call that began then.
+    pub(super) fn since(
+        began: Instant,
+        store: &'static str,
+        operation: Operation,
+        users: usize,
+        items: usize,
+    ) -> Self {
         Self {
             store,
             operation,
-            began: Instant::now(),
+            began,
             span: Span::new(store, operation, users, items),
             failures: Vec::new(),
             is_answered: false,
@@ -46,8 +57,21 @@ impl Observation {
     }
 
     pub(super) fn read(mut self, answers: Vec<Result<Profile>>) -> Vec<Result<Profile>> {
+        self.reads(&answers);
+        self.end();
+        answers
+    }
+
+    /// The same of one user.
+    pub(super) fn was_read(mut self, answer: Result<Profile>) -> Result<Profile> {
+        self.reads(std::slice::from_ref(&answer));
+        self.end();
+        answer
+    }
+
+    fn reads(&mut self, answers: &[Result<Profile>]) {
         let mut damaged = 0;
-        for answer in &answers {
+        for answer in answers {
             self.answer(answer, |profile| if profile.is_empty() { "absent" } else { "found" });
             damaged += answer.as_ref().map_or(0, |profile| profile.damaged().len());
         }
@@ -55,8 +79,6 @@ impl Observation {
             numbers::damaged(self.store, damaged);
             self.span.damaged(damaged);
         }
-        self.end();
-        answers
     }
 
     pub(super) fn written(mut self, answers: Vec<Vec<Result<Outcome>>>) -> Vec<Vec<Result<Outcome>>> {

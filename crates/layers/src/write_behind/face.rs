@@ -4,8 +4,9 @@
 use std::time::Instant;
 
 use stickystore_core::{
-    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Effect, Erase, Error, ErrorKind, Finding,
-    Namespace, Operation, Outcome, Page, Profile, Read, Result, Severity, StoreInfo, Write, async_trait,
+    AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Effect, Erase, Error, ErrorKind, Finding, Keys,
+    Namespace, Operation, Outcome, Page, Profile, Read, Result, Severity, StoreInfo, Subject, Write,
+    async_trait,
 };
 
 use super::handle::{WriteBehind, closed, fail};
@@ -65,6 +66,14 @@ impl<S: AsyncStore> AsyncStore for WriteBehind<S> {
         let answers = self.shared().store.read(call, reads).await;
         let laid = answers.into_iter().zip(behind);
         laid.map(|(answer, behind)| answer.map(|profile| lay(profile, &behind, call.now))).collect()
+    }
+
+    fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+        self.admit(Operation::Read).ok()?;
+        // Before the store is asked, as in a read.
+        let behind = self.shared().queue().shown(subject, keys);
+        let answer = self.shared().store.at_hand(call, subject, keys)?;
+        Some(answer.map(|profile| lay(profile, &behind, call.now)))
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests assert")]
 
 mod age;
+mod at_hand;
 mod conformance;
 mod gate;
 mod network;

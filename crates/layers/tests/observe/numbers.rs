@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use stickystore_core::memory::MemoryStore;
-use stickystore_core::{AsyncStoreExt as _, Erase, Immediate, Store, StoreExt as _, Subject};
+use stickystore_core::{
+    AsyncStore as _, AsyncStoreExt as _, Erase, Immediate, Keys, Store, StoreExt as _, Subject,
+};
 use stickystore_layers::observe::{AsyncObserved, Observed};
 
 use crate::bench::{Silent, call, entry, key, subject};
@@ -89,6 +91,20 @@ fn a_call_that_is_dropped_is_counted_and_has_no_time() {
     assert_eq!(counts["stickystore_dropped_calls_total waits read"], 1);
     assert!(!counts.contains_key("stickystore_call_seconds waits read"), "{counts:?}");
     assert!(!counts.contains_key("stickystore_dropped_calls_total memory read"), "{counts:?}");
+}
+
+#[test]
+fn what_is_at_hand_counts_as_a_read_and_nothing_at_hand_as_none() {
+    let counts = counted(|| {
+        let subject = subject();
+        let store = AsyncObserved::new(Immediate::new(MemoryStore::new()));
+        store.at_hand(call(), &subject, &Keys::All).unwrap().unwrap();
+        let waits = AsyncObserved::new(crate::bench::Waits);
+        assert!(waits.at_hand(call(), &subject, &Keys::All).is_none());
+    });
+    let expected =
+        [("stickystore_answers_total memory read absent", 1), ("stickystore_call_seconds memory read", 1)];
+    assert_eq!(counts.iter().map(|(name, count)| (name.as_str(), *count)).collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::sync::Once;
 
 use stickystore_core::memory::MemoryStore;
 use stickystore_core::{
-    AsyncStoreExt as _, Change, EpochCheck, Erase, Immediate, Key, Store as _, StoreExt as _, Subject, Write,
+    AsyncStore as _, AsyncStoreExt as _, Change, EpochCheck, Erase, Immediate, Key, Keys, Store as _,
+    StoreExt as _, Subject, Write,
 };
 use stickystore_layers::observe::{AsyncObserved, Observed};
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -72,6 +73,18 @@ fn a_call_is_a_span_with_its_counts() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     let fields = r#"stickystore{store="memory" operation="write" users=1 items=2 failed=0}"#;
     assert!(lines[0].trim_start().starts_with("INFO") && lines[0].contains(fields), "{lines:?}");
+}
+
+#[test]
+fn what_is_at_hand_is_the_span_of_a_read_and_nothing_at_hand_is_none() {
+    let lines = told(|| {
+        let store = AsyncObserved::new(Immediate::new(MemoryStore::new()));
+        store.at_hand(call(), &subject(), &Keys::All).unwrap().unwrap();
+        assert!(AsyncObserved::new(bench::Waits).at_hand(call(), &subject(), &Keys::All).is_none());
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let fields = r#"stickystore{store="memory" operation="read" users=1 items=1 failed=0}"#;
+    assert!(lines[0].contains(fields), "{lines:?}");
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! A read lies under what is queued; a write through the store's face comes after it.
 
+use std::time::Duration;
+
+use stickystore_core::memory::MemoryStore;
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Change, Effect, EpochCheck, Erase, ErrorKind, Keys, Outcome, Read,
-    Write,
+    AsyncStore as _, AsyncStoreExt as _, Change, Effect, EpochCheck, Erase, ErrorKind, Immediate, Keys,
+    Outcome, Read, Write,
 };
+use stickystore_layers::write_behind::{Journal, WriteBehind};
 
-use stickystore_layers::write_behind::Journal;
-
-use crate::planted::{Planted, behind, call, entry, insert, key, other, short_call, start, subject, write};
+use crate::planted::{
+    Planted, behind, call, clock, entry, insert, key, other, short_call, start, subject, write,
+};
 
 #[tokio::test]
 async fn a_read_shows_what_is_queued_as_the_store_will_judge_it() {
@@ -36,6 +40,21 @@ async fn a_read_shows_what_is_queued_as_the_store_will_judge_it() {
     store.release();
     handle.flush(call()).await;
     assert_eq!(store.profile("ann"), laid, "it was as the read said");
+}
+
+#[tokio::test]
+async fn what_is_at_hand_lies_under_what_is_queued() {
+    let store = Immediate::new(MemoryStore::new());
+    store.put(call(), &subject("ann"), key("stored"), entry("stored")).await.unwrap();
+    let builder = WriteBehind::over(store).clock(clock()).linger(Duration::from_secs(60));
+    let handle = builder.start(call()).await.unwrap();
+    handle.enqueue(call(), insert("ann", "new", "v")).await.unwrap();
+    let near = handle.at_hand(call(), &subject("ann"), &Keys::All).unwrap().unwrap();
+    assert_eq!(near.entries().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["new", "stored"]);
+    let keys = Keys::only([key("stored")]).unwrap();
+    assert_eq!(handle.at_hand(call(), &subject("ann"), &keys).unwrap().unwrap().len(), 1);
+    handle.close(call()).await.unwrap();
+    assert!(handle.at_hand(call(), &subject("ann"), &Keys::All).is_none());
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Change, Effect, Entry, EpochCheck, Erase, Finding, Outcome, Profile, Read,
-    Result, StoreInfo, Subject, Value, Write,
+    AsyncScan, AsyncStore, Call, Change, Effect, Entry, EpochCheck, Erase, Finding, Keys, Outcome, Profile,
+    Read, Result, StoreInfo, Subject, Value, Write,
 };
 
 use super::super::profiles::goals;
@@ -139,6 +139,11 @@ impl AsyncStore for Broken {
             self.remember(read, answer);
         }
         answers
+    }
+
+    /// Every read has to come by: what failed is remembered.
+    fn at_hand(&self, _: Call, _: &Subject, _: &Keys) -> Option<Result<Profile>> {
+        None
     }
 
     fn info(&self) -> &StoreInfo {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Effect, Erase, Error, ErrorKind, Finding, Outcome, Profile, Read, Result,
-    StoreInfo, Write, async_trait,
+    AsyncScan, AsyncStore, Call, Effect, Erase, Error, ErrorKind, Finding, Keys, Outcome, Profile, Read,
+    Result, StoreInfo, Subject, Write, async_trait,
 };
 use stickystore_integration_tests::meddler::{Fault, Meddler};
 use stickystore_redis::RedisStore;
@@ -63,6 +63,10 @@ impl AsyncStore for Watched {
 
     async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
         self.watch(self.store.read(call, reads), |answers| answers.iter().any(is_late)).await
+    }
+
+    fn at_hand(&self, call: Call, subject: &Subject, keys: &Keys) -> Option<Result<Profile>> {
+        self.store.at_hand(call, subject, keys)
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
