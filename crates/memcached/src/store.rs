@@ -304,7 +304,7 @@ async fn get(lane: &Arc<Lane>, keys: &[&String], deadline: Instant) -> Vec<Resul
 
 fn read_from(reply: Reply, read: &Read, now: UnixMillis) -> Result<Profile> {
     match reply {
-        Reply::Found { value, .. } => item::profile(&layout::decode(&value, &read.subject), &read.keys, now),
+        Reply::Found { value, .. } => item::read(&value, &read.subject, &read.keys, now),
         Reply::Missing => item::profile(&Found::Item(Item::default()), &read.keys, now),
         Reply::Refused(refusal) => Err(error::refused(refusal)),
         _ => Err(error::odd_answer()),

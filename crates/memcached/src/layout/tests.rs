@@ -1,10 +1,13 @@
 //! The layout against its golden file, and its properties.
 
 use proptest::prelude::*;
-use stickystore_core::codec::headed::Headed;
-use stickystore_core::{Epoch, Revision, UnixMillis, Unknown, Value, ValueHash, Was};
+use stickystore_core::Keys;
+use stickystore_core::{Epoch, Namespace, Revision, Unknown, UserId, Value, ValueHash, Was};
 
 use super::*;
+use crate::item;
+
+mod slowly;
 
 fn ms(millis: u64) -> UnixMillis {
     UnixMillis::new(millis).unwrap()
@@ -113,7 +116,7 @@ fn a_key_that_stands_there_twice_is_damaged() {
 fn lines_without_a_key_have_names_that_no_entry_has() {
     let text = b"stickystore 1 shop ann\n%41 x\n\n\xff x\n? 1 AAECAwQFBgc 0 1\n%2541 1 AAECAwQFBgc 0 1\n";
     let Found::Item(item) = decode(text, &subject("shop", "ann")) else { panic!() };
-    assert_eq!(item.slots.keys().map(Key::as_str).collect::<Vec<_>>(), ["%41", "?"]);
+    assert_eq!(item.slots.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["%41", "?"]);
     assert_eq!(item.strays.keys().map(Key::as_str).collect::<Vec<_>>(), ["%41?", "??", "\u{fffd}"]);
     assert_eq!(item.strays.values().map(Vec::len).sum::<usize>(), 3);
 }
@@ -169,4 +172,59 @@ proptest! {
             prop_assert_eq!(sorted(&again), sorted(&text));
         }
     }
+
+    #[test]
+    fn every_item_is_read_as_slowly(lines in lines(), cut in 0..400_usize, byte in any::<u8>(), now in 1..4_u64) {
+        let mut text = format!("stickystore 1 shop ann\n{}", lines.concat()).into_bytes();
+        // Half of them have a byte that is another.
+        if cut % 2 == 0 && let Some(at) = text.get_mut(cut) {
+            *at = byte;
+        }
+        let subject = subject("shop", "ann");
+        let found = decode(&text, &subject);
+        prop_assert_eq!(slowly::told(&found), slowly::decode(&text, &subject));
+        let names = ["a", "b", "a b", "%41", "?", "\u{e9}", "c:", "none"];
+        let asked = (0..names.len()).map(|one| Keys::only(names[one..].iter().step_by(2).map(|name| key(name))).unwrap());
+        for keys in asked.chain([Keys::All, Keys::only(names.map(key)).unwrap()]) {
+            let quickly = item::read(&text, &subject, &keys, ms(now)).map_err(|error| error.kind());
+            let slowly = item::profile(&found, &keys, ms(now)).map_err(|error| error.kind());
+            prop_assert_eq!(quickly, slowly, "{:?} of {}", keys, String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn ids_are_escaped_as_slowly(id in "(?s).{0,9}|[ :%A-F0-9\u{7f}\u{e9}]{0,9}", word in "(%[0-9A-Fa-f]{0,2}|.|%C3%A9){0,4}") {
+        let written = escaped(&id);
+        prop_assert_eq!(&written, &slowly::escaped(&id));
+        prop_assert_eq!(escape::unescaped(written.as_bytes()), Some(Cow::Borrowed(id.as_str())));
+        prop_assert_eq!(escape::unescaped(word.as_bytes()).map(Cow::into_owned), slowly::unescaped(&word));
+    }
+}
+
+/// Lines of an item, most of them as we write them, often in order.
+fn lines() -> impl Strategy<Value = Vec<String>> {
+    let key = prop_oneof![
+        6 => prop::sample::select(vec!["a", "b", "a%20b", "c%3A", "%2541", "\u{e9}", "?"]),
+        1 => prop::sample::select(vec!["", "%41", "c:", "%4", "%zz", " ", "\u{b}", "%C3%A9", "??"]),
+    ];
+    let rest = prop_oneof![
+        5 => prop::sample::select(vec!["1 AAECAwQFBgc 0 1", "1 AAECAwQFBgc 2 {\"a\":\"b\"}", "1 AAECAwQFBgc 3 [1,\u{b}2]"]),
+        1 => prop::sample::select(vec![
+            "1 AAECAwQFBgc 0 +11 {\"x\": 1.50} \"\u{e9}\"", "1 AAECAwQFBgc 0 +26 {\"was\":[[\"AAECAwQFBgc\",5]]} 1",
+            "", "1", "rubbish", "2 AAECAwQFBgc 0 1", "1 AAECAwQFBgd 0 1", "1 AAECAwQFBgc 0", "1 AAECAwQFBgc 0 ",
+            "1 AAECAwQFBgc 0 nul", "1 AAECAwQFBgc 2 nul", "1 AAECAwQFBgc 00 1", "1 AAECAwQFBgc 0 \u{b}1", "1 AAECAwQFBgc 7",
+            "1 AAECAwQFBgc 9007199254740992 1", "1 AAECAwQFBgc 0 +2 {} 1", "1 AAECAwQFBgc 0 +2 {}1",
+        ]),
+    ];
+    let space = prop_oneof![9 => Just(" "), 1 => Just("")];
+    let line = (key, space, rest).prop_map(|(key, space, rest)| format!("{key}{space}{rest}\n"));
+    let mark = prop::sample::select(vec!["", "", "", " 1 AAECAwQFBgc 2\n", " 1 AAECAwQFBgc 0\n", " \n"]);
+    (mark, prop::collection::vec(line, 0..7), any::<bool>()).prop_map(|(mark, mut lines, in_order)| {
+        if in_order {
+            lines.sort();
+            lines.dedup();
+        }
+        lines.insert(0, mark.to_owned());
+        lines
+    })
 }

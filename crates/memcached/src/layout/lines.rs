@@ -1,0 +1,122 @@
+//! An item as its lines: whose it is, its mark, and every line looked at only as far as somebody asks.
+
+use std::borrow::Cow;
+
+use stickystore_core::codec::headed::{self, Head, Headed};
+use stickystore_core::{Damage, MAX_ID_BYTES, Mark, Subject, UnixMillis};
+
+use super::escape::{escaped, unescaped};
+use super::{PREFIX, VERSION, decode_entry};
+
+/// What follows an item's first line, and its mark.
+#[derive(Debug)]
+pub(crate) enum Body<'a> {
+    /// The item is the user's.
+    Own { mark: Option<Mark>, lines: Lines<'a> },
+    /// Another user's, whose key has the same hash.
+    Others,
+    /// Not ours.
+    Foreign,
+}
+
+/// The lines behind the mark, one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines<'a>(Option<&'a [u8]>);
+
+/// One line, without its end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line<'a> {
+    pub(crate) whole: &'a [u8],
+    /// How long its first word is.
+    word: usize,
+}
+
+/// Opens the item that stands under this user's key.
+pub(crate) fn body_of<'a>(text: &'a [u8], subject: &Subject) -> Body<'a> {
+    let mut lines = Lines(Some(text.strip_suffix(b"\n").unwrap_or(text)));
+    let head = lines.next().map_or(&b""[..], |line| line.whole);
+    if !is_head_of(head, subject) {
+        return if is_head(head) { Body::Others } else { Body::Foreign };
+    }
+    let mut behind = lines.clone();
+    let Some(line) = behind.next().filter(Line::is_mark) else { return Body::Own { mark: None, lines } };
+    match line.text().and_then(headed::decode_mark) {
+        Some(mark) => Body::Own { mark: Some(mark), lines: behind },
+        // A mark that cannot be read may be one that lives.
+        None => Body::Foreign,
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        let text = self.0?;
+        let (whole, rest) = match memchr::memchr(b'\n', text) {
+            Some(end) => (text.get(..end)?, text.get(end + 1..)),
+            None => (text, None),
+        };
+        self.0 = rest;
+        let word = whole.iter().position(|byte| *byte == b' ').unwrap_or(whole.len());
+        Some(Line { whole, word })
+    }
+}
+
+impl<'a> Line<'a> {
+    /// Whether it says that it is a mark.
+    pub(crate) fn is_mark(&self) -> bool {
+        self.whole.starts_with(b" ")
+    }
+
+    /// Its first word.
+    pub(crate) fn word(&self) -> &'a [u8] {
+        self.whole.get(..self.word).unwrap_or_default()
+    }
+
+    /// Its key, if it is one that we would have written.
+    pub(crate) fn key(&self) -> Option<Cow<'a, str>> {
+        unescaped(self.word()).filter(is_id)
+    }
+
+    /// What follows the first word and a space.
+    pub(crate) fn text(&self) -> Option<&'a [u8]> {
+        self.whole.get(self.word + 1..)
+    }
+
+    /// What follows the key, and its head; if it is no entry, how it is damaged.
+    pub(crate) fn head(&self) -> Result<(&'a [u8], Head<'a>), Damage> {
+        let head = self.text().and_then(|text| Some((text, Head::parse(text)?)));
+        head.ok_or(Damage::new("does not begin as an entry of this layout"))
+    }
+
+    /// What it is, as the only line of its key.
+    pub(crate) fn decode(&self, now: UnixMillis) -> Headed {
+        match self.head() {
+            Ok((text, head)) => decode_entry(text, &head, now),
+            Err(damage) => Headed::Damaged(damage),
+        }
+    }
+}
+
+fn is_head_of(head: &[u8], subject: &Subject) -> bool {
+    let ids = [subject.namespace.as_str(), subject.user.as_str()];
+    words_of(head).is_some_and(|words| words == ids.map(escaped).each_ref().map(|id| id.as_bytes()))
+}
+
+/// Whether an item of anybody begins with this line.
+fn is_head(head: &[u8]) -> bool {
+    words_of(head).is_some_and(|words| words.iter().all(|word| unescaped(word).is_some_and(|id| is_id(&id))))
+}
+
+/// Namespace and user, as they are written.
+fn words_of(head: &[u8]) -> Option<[&[u8]; 2]> {
+    let mut words = head.split(|byte| *byte == b' ');
+    let (prefix, version) = (words.next()?, words.next()?);
+    let ids = [words.next()?, words.next()?];
+    let is_head = prefix == PREFIX.as_bytes() && version == VERSION.as_bytes() && words.next().is_none();
+    is_head.then_some(ids)
+}
+
+fn is_id(id: &Cow<'_, str>) -> bool {
+    (1..=MAX_ID_BYTES).contains(&id.len())
+}
