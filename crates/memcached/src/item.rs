@@ -210,7 +210,7 @@ impl<'a> Changed<'a> {
             Some(changed) => slot_bytes(key, changed.as_ref()),
             None => {
                 let strays = self.item.strays.get(key).map_or(0, |lines| layout::lines_bytes(lines));
-                slot_bytes(key, self.item.slots.get(key)) + strays
+                slot_bytes(key, self.item.slots.get(&layout::escaped(key.as_str()))) + strays
             }
         }
     }
@@ -232,7 +232,7 @@ impl<'a> Changed<'a> {
 }
 
 fn slot_bytes(key: &Key, slot: Option<&Slot<'_>>) -> usize {
-    slot.map_or(0, |slot| layout::slot_bytes(key.as_str(), slot))
+    slot.map_or(0, |slot| layout::slot_bytes(&layout::escaped(key.as_str()), slot))
 }
 
 impl Room {
@@ -249,7 +249,7 @@ impl Room {
 impl Item<'_> {
     /// What stands under this key.
     fn entry(&self, key: &Key, now: UnixMillis) -> Option<Headed> {
-        match self.slots.get(key) {
+        match self.slots.get(&layout::escaped(key.as_str())) {
             Some(slot) => Some(slot.entry(now)),
             None if self.strays.contains_key(key) => {
                 Some(Headed::Damaged(Damage::new("has a name that is no key")))
@@ -260,9 +260,7 @@ impl Item<'_> {
 
     /// All keys under which something stands.
     fn keys(&self) -> Vec<Key> {
-        // A slot's key is one.
-        let slots = self.slots.iter().filter_map(|(key, _)| Key::new(key).ok());
-        slots.chain(self.strays.keys().cloned()).collect()
+        self.slots.keys().chain(self.strays.keys().cloned()).collect()
     }
 
     /// Whether an erase counts something as having been there.

@@ -13,7 +13,7 @@ mod escape;
 mod lines;
 mod slots;
 
-pub(crate) use escape::escaped;
+pub(crate) use escape::{escaped, order, unescaped};
 pub(crate) use lines::{Body, Line, Lines, body_of};
 pub(crate) use slots::Slots;
 
@@ -94,8 +94,8 @@ pub(crate) fn decode<'a>(text: &'a [u8], subject: &Subject) -> Found<'a> {
         if line.is_mark() {
             return Found::Foreign;
         }
-        match line.key() {
-            Some(key) => named.push((key, line)),
+        match line.key_word() {
+            Some(word) => named.push((word, line)),
             None => nameless.push(line),
         }
     }
@@ -111,10 +111,10 @@ pub(crate) fn decode<'a>(text: &'a [u8], subject: &Subject) -> Found<'a> {
 pub(crate) fn encode(item: &Item<'_>, subject: &Subject) -> Vec<u8> {
     let mut text = Vec::with_capacity(encoded_len(item, subject));
     text.extend_from_slice(head_of(item, subject).as_bytes());
-    for (key, slot) in item.slots.iter() {
+    for (word, slot) in item.slots.iter() {
         match slot {
             Slot::Line { text: line, .. } => {
-                for part in [escaped(key).as_bytes(), b" ", line, b"\n"] {
+                for part in [word.as_bytes(), b" ", line, b"\n"] {
                     text.extend_from_slice(part);
                 }
             }
@@ -127,14 +127,14 @@ pub(crate) fn encode(item: &Item<'_>, subject: &Subject) -> Vec<u8> {
 
 /// How many bytes [`encode`] gives.
 pub(crate) fn encoded_len(item: &Item<'_>, subject: &Subject) -> usize {
-    let slots: usize = item.slots.iter().map(|(key, slot)| slot_bytes(key, slot)).sum();
+    let slots: usize = item.slots.iter().map(|(word, slot)| slot_bytes(word, slot)).sum();
     head_of(item, subject).len() + slots + item.strays.values().map(|lines| lines_bytes(lines)).sum::<usize>()
 }
 
-/// How many bytes [`encode`] gives for what stands under this key.
-pub(crate) fn slot_bytes(key: &str, slot: &Slot<'_>) -> usize {
+/// How many bytes [`encode`] gives for what stands under the key with this word.
+pub(crate) fn slot_bytes(word: &str, slot: &Slot<'_>) -> usize {
     match slot {
-        Slot::Line { text, .. } => escaped(key).len() + " \n".len() + text.len(),
+        Slot::Line { text, .. } => word.len() + " \n".len() + text.len(),
         Slot::Damaged { lines, .. } => lines_bytes(lines),
     }
 }
@@ -176,7 +176,7 @@ impl Item<'_> {
         let mut name = String::from_utf8_lossy(word).into_owned();
         loop {
             match Key::new(name.as_str()) {
-                Ok(key) if self.slots.get(&key).is_none() => return key,
+                Ok(key) if self.slots.get(&escaped(key.as_str())).is_none() => return key,
                 Ok(_) if name.len() < MAX_ID_BYTES => name.push('?'),
                 _ => name = "?".to_owned(),
             }

@@ -48,12 +48,16 @@ impl Taken {
 /// All of them; nothing unless every line has a key, and they are in order.
 fn all(lines: Lines<'_>, now: UnixMillis) -> Option<Taken> {
     let mut taken = Taken::default();
-    let mut before = Cow::Borrowed("");
+    let (mut before, mut room) = ("", Vec::new());
     for line in lines {
         // A second mark has no key either.
-        let key = line.key().filter(|key| *key > before)?;
-        taken.take(Key::new(key.as_ref()).ok()?, &line, now);
-        before = key;
+        let word = std::str::from_utf8(line.word()).ok()?;
+        let key = layout::unescaped(word.as_bytes(), &mut room)?;
+        if layout::order(before, word).is_ge() {
+            return None;
+        }
+        taken.take(Key::new(key).ok()?, &line, now);
+        before = word;
     }
     Some(taken)
 }
@@ -74,7 +78,7 @@ fn some(lines: &Lines<'_>, keys: &KeySet, now: UnixMillis) -> Option<Taken> {
             return None;
         }
     }
-    if wanted.iter().any(|wanted| wanted.line.is_none()) && lines.clone().any(|line| line.key().is_none()) {
+    if wanted.iter().any(|wanted| wanted.line.is_none()) && lines.clone().any(|line| line.key_word().is_none()) {
         return None;
     }
     wanted.sort_unstable_by_key(|wanted| wanted.key);

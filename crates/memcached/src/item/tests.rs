@@ -61,7 +61,7 @@ fn what_does_not_fit_is_too_large_and_the_rest_is_written() {
     let (good, large) = (Ok(()), Err(ErrorKind::TooLarge));
     assert_eq!(kinds(&edit), [good, good, large, large, good, good]);
     let item = edit.item.unwrap();
-    assert_eq!(item.slots.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["c", "e"]);
+    assert_eq!(item.slots.keys().collect::<Vec<_>>(), [key("c"), key("e")]);
     assert!(layout::encode(&item, &subject()).len() <= ROOM.item_bytes);
 }
 

@@ -1,9 +1,15 @@
 //! Ids as they stand in keys and lines: without what separates there, or means something.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use stickystore_core::MAX_ID_BYTES;
 
 /// What stands before the two digits of a byte.
 const ESCAPE: u8 = b'%';
+
+/// How long it is with them.
+const ESCAPED_LEN: usize = 3;
 
 /// The base of the digits.
 const BASE: u32 = 16;
@@ -27,26 +33,68 @@ pub(crate) fn escaped(id: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// What was escaped to this; nothing if we would have escaped it otherwise.
-pub(super) fn unescaped(word: &[u8]) -> Option<Cow<'_, str>> {
+/// What was escaped to this; nothing if we would have escaped it otherwise, or if it is no id.
+///
+/// `room` is for what is not as it stands in the word.
+pub(crate) fn unescaped<'a>(word: &'a [u8], room: &'a mut Vec<u8>) -> Option<&'a str> {
+    room.clear();
+    let last = each_part(word, |plain, byte| {
+        room.extend_from_slice(plain);
+        room.push(byte);
+    })?;
+    let id = if last.len() == word.len() {
+        word
+    } else {
+        room.extend_from_slice(last);
+        room
+    };
+    std::str::from_utf8(id).ok().filter(|id| is_id_length(id.len()))
+}
+
+/// Whether an id was escaped to this.
+pub(super) fn is_escaped_id(word: &[u8]) -> bool {
+    let mut escapes = 0;
+    // What is escaped is ASCII, and so is how it is.
+    let is_whole = each_part(word, |_, _| escapes += 1).is_some() && std::str::from_utf8(word).is_ok();
+    is_whole && is_id_length(word.len() - escapes * (ESCAPED_LEN - 1))
+}
+
+/// The order of the ids that were escaped to these.
+pub(crate) fn order(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    match a.iter().zip(b).position(|(a, b)| a != b) {
+        // Where both are amid an escape, its digits are in the order of what they say.
+        Some(place) => byte_at(a, place).cmp(&byte_at(b, place)),
+        None => a.len().cmp(&b.len()),
+    }
+}
+
+/// Gives what stands before each escape and what is escaped; what stands behind the last one. Nothing if we would not have
+/// written it so.
+fn each_part<'a>(word: &'a [u8], mut part: impl FnMut(&'a [u8], u8)) -> Option<&'a [u8]> {
     let mut rest = word;
-    let mut id = Vec::new();
     while let Some(place) = rest.iter().position(|byte| is_special(*byte)) {
         let (plain, escape) = rest.split_at_checked(place)?;
-        let (&[ESCAPE, high, low], after) = escape.split_first_chunk()? else { return None };
-        let byte = sixteenth(high)? << 4 | sixteenth(low)?;
-        if !is_special(byte) {
-            return None;
-        }
-        id.extend_from_slice(plain);
-        id.push(byte);
-        rest = after;
+        part(plain, escaped_byte(escape)?);
+        rest = escape.get(ESCAPED_LEN..)?;
     }
-    if rest.len() == word.len() {
-        return std::str::from_utf8(word).ok().map(Cow::Borrowed);
-    }
-    id.extend_from_slice(rest);
-    String::from_utf8(id).ok().map(Cow::Owned)
+    Some(rest)
+}
+
+/// The byte that an id has where this place of its word is.
+fn byte_at(word: &[u8], place: usize) -> Option<u8> {
+    let rest = word.get(place..)?;
+    escaped_byte(rest).or(rest.first().copied())
+}
+
+/// The byte that is escaped here.
+fn escaped_byte(rest: &[u8]) -> Option<u8> {
+    let &[ESCAPE, high, low] = rest.first_chunk()? else { return None };
+    Some(sixteenth(high)? << 4 | sixteenth(low)?).filter(|byte| is_special(*byte))
+}
+
+fn is_id_length(bytes: usize) -> bool {
+    (1..=MAX_ID_BYTES).contains(&bytes)
 }
 
 /// What separates (space, line feed, `:`), what escapes (`%`), and what terminals and logs choke on.

@@ -1,11 +1,9 @@
 //! An item as its lines: whose it is, its mark, and every line looked at only as far as somebody asks.
 
-use std::borrow::Cow;
-
 use stickystore_core::codec::headed::{self, Head, Headed};
-use stickystore_core::{Damage, MAX_ID_BYTES, Mark, Subject, UnixMillis};
+use stickystore_core::{Damage, Mark, Subject, UnixMillis};
 
-use super::escape::{escaped, unescaped};
+use super::escape::{escaped, is_escaped_id};
 use super::{PREFIX, VERSION, decode_entry};
 
 /// What follows an item's first line, and its mark.
@@ -73,9 +71,9 @@ impl<'a> Line<'a> {
         self.whole.get(..self.word).unwrap_or_default()
     }
 
-    /// Its key, if it is one that we would have written.
-    pub(crate) fn key(&self) -> Option<Cow<'a, str>> {
-        unescaped(self.word()).filter(is_id)
+    /// Its first word, if it is a key's that we would have written so.
+    pub(crate) fn key_word(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.word()).ok().filter(|word| is_escaped_id(word.as_bytes()))
     }
 
     /// What follows the first word and a space.
@@ -105,7 +103,7 @@ fn is_head_of(head: &[u8], subject: &Subject) -> bool {
 
 /// Whether an item of anybody begins with this line.
 fn is_head(head: &[u8]) -> bool {
-    words_of(head).is_some_and(|words| words.iter().all(|word| unescaped(word).is_some_and(|id| is_id(&id))))
+    words_of(head).is_some_and(|words| words.iter().all(|word| is_escaped_id(word)))
 }
 
 /// Namespace and user, as they are written.
@@ -115,8 +113,4 @@ fn words_of(head: &[u8]) -> Option<[&[u8]; 2]> {
     let ids = [words.next()?, words.next()?];
     let is_head = prefix == PREFIX.as_bytes() && version == VERSION.as_bytes() && words.next().is_none();
     is_head.then_some(ids)
-}
-
-fn is_id(id: &Cow<'_, str>) -> bool {
-    (1..=MAX_ID_BYTES).contains(&id.len())
 }
