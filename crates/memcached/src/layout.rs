@@ -167,7 +167,11 @@ pub(crate) fn entry_text(line: &[u8]) -> Cow<'_, [u8]> {
 
 /// What this text of a line is now, whose head this is.
 pub(crate) fn decode_entry(text: &[u8], head: &Head<'_>, now: UnixMillis) -> Headed {
-    if head.body().contains(&LINE_FEED) { headed::decode(&entry_text(text), now) } else { head.decode(now) }
+    match head.decode(now) {
+        // What stands for a line feed is nothing that an entry could have.
+        Headed::Damaged(_) if head.body().contains(&LINE_FEED) => headed::decode(&entry_text(text), now),
+        decoded => decoded,
+    }
 }
 
 impl Item<'_> {

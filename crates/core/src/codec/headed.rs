@@ -79,11 +79,17 @@ pub fn decode(text: &[u8], now: UnixMillis) -> Headed {
 }
 
 /// The head of an entry that has one, and what follows it, at which nobody has looked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     revision: Revision,
     expiry: Expiry,
-    body: &'a [u8],
+    body: Body<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Body<'a> {
+    Bytes(&'a [u8]),
+    Text(&'a str),
 }
 
 impl<'a> Head<'a> {
@@ -92,7 +98,14 @@ impl<'a> Head<'a> {
         let (name, millis, rest) = split_head(text)?;
         let body = rest.strip_prefix(b" ")?;
         let revision = Revision::from_bytes(decode64(name)?);
-        Some(Self { revision, expiry: expiry_of(millis)?, body })
+        Some(Self { revision, expiry: expiry_of(millis)?, body: Body::Bytes(body) })
+    }
+
+    /// The same, of a text that is known to be UTF-8.
+    pub fn parse_str(text: &'a str) -> Option<Self> {
+        let head = Self::parse(text.as_bytes())?;
+        let body = text.get(text.len() - head.body().len()..)?;
+        Some(Self { body: Body::Text(body), ..head })
     }
 
     /// When the entry ends.
@@ -102,7 +115,10 @@ impl<'a> Head<'a> {
 
     /// What follows.
     pub fn body(&self) -> &'a [u8] {
-        self.body
+        match self.body {
+            Body::Bytes(bytes) => bytes,
+            Body::Text(text) => text.as_bytes(),
+        }
     }
 
     /// What the text is whose head this is.
@@ -154,23 +170,24 @@ fn lacks_value(text: &[u8]) -> bool {
 
 /// A whole number as we write it, and what follows.
 pub(super) fn split_number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, rest) = text.split_at_checked(digits)?;
-    if digits.is_empty() || digits.len() > 1 && digits.starts_with(b"0") {
-        return None;
+    let (mut number, mut rest) = (0_u64, text);
+    while let Some((digit @ b'0'..=b'9', after)) = rest.split_first() {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        rest = after;
     }
-    let number = digits.iter().try_fold(0_u64, |number, digit| {
-        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    });
-    Some((number?, rest))
+    let digits = text.len() - rest.len();
+    (digits == 1 || digits > 1 && !text.starts_with(b"0")).then_some((number, rest))
 }
 
 fn expiry_of(millis: u64) -> Option<Expiry> {
     if millis == 0 { Some(Expiry::Never) } else { UnixMillis::new(millis).ok().map(Expiry::At) }
 }
 
-fn decode_body(body: &[u8]) -> Result<(Value, Option<&str>), Damage> {
-    let body = std::str::from_utf8(body).map_err(|_| Damage::new("is not UTF-8"))?;
+fn decode_body(body: Body<'_>) -> Result<(Value, Option<&str>), Damage> {
+    let body = match body {
+        Body::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| Damage::new("is not UTF-8"))?,
+        Body::Text(text) => text,
+    };
     let (extra, value) = match body.as_bytes().first() {
         Some(&EXTRA) => split_extra(body).ok_or(Damage::new("has members that do not end"))?,
         _ => (None, body),

@@ -20,7 +20,7 @@ pub(crate) fn read(text: &[u8], subject: &Subject, keys: &Keys, now: UnixMillis)
     let Body::Own { mark, lines } = layout::body_of(text, subject) else { return Err(not_ours()) };
     let taken = match keys {
         Keys::Only(keys) => some(&lines, keys, now),
-        _ => all(lines, now),
+        _ => all(&lines, now),
     };
     match taken {
         Some(Taken { entries, damaged }) => Ok(Profile::new(live(mark, now), entries, damaged, now)),
@@ -36,8 +36,8 @@ struct Taken {
 }
 
 impl Taken {
-    fn take(&mut self, key: Key, line: &Line<'_>, now: UnixMillis) {
-        match line.decode(now) {
+    fn take(&mut self, key: Key, stands: Headed) {
+        match stands {
             Headed::Live(entry) => self.entries.push((key, entry)),
             Headed::Damaged(damage) => self.damaged.push(Damaged::new(key, damage)),
             Headed::Ended => {}
@@ -45,19 +45,18 @@ impl Taken {
     }
 }
 
-/// All of them; nothing unless every line has a key, and they are in order.
-fn all(lines: Lines<'_>, now: UnixMillis) -> Option<Taken> {
+/// All of them; nothing unless all is text, every line has a key, and they are in order.
+fn all(lines: &Lines<'_>, now: UnixMillis) -> Option<Taken> {
     let mut taken = Taken::default();
-    let (mut before, mut room) = ("", Vec::new());
-    for line in lines {
+    let (mut before, mut room) = ("", String::new());
+    for line in lines.as_text()? {
         // A second mark has no key either.
-        let word = std::str::from_utf8(line.word()).ok()?;
-        let key = layout::unescaped(word.as_bytes(), &mut room)?;
-        if layout::order(before, word).is_ge() {
+        let key = layout::unescaped(line.word, &mut room)?;
+        if layout::order(before, line.word).is_ge() {
             return None;
         }
-        taken.take(Key::new(key).ok()?, &line, now);
-        before = word;
+        taken.take(Key::new(key).ok()?, line.decode(now));
+        before = line.word;
     }
     Some(taken)
 }
@@ -84,7 +83,7 @@ fn some(lines: &Lines<'_>, keys: &KeySet, now: UnixMillis) -> Option<Taken> {
     wanted.sort_unstable_by_key(|wanted| wanted.key);
     let mut taken = Taken::default();
     for Wanted { key, line, .. } in wanted {
-        line.iter().for_each(|line| taken.take(key.clone(), line, now));
+        line.iter().for_each(|line| taken.take(key.clone(), line.decode(now)));
     }
     Some(taken)
 }

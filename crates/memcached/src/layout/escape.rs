@@ -18,13 +18,13 @@ const BASE: u32 = 16;
 pub(crate) fn escaped(id: &str) -> Cow<'_, str> {
     let mut rest = id;
     let mut out = String::new();
-    while let Some((plain, byte, after)) = split_special(rest) {
+    while let Some((plain, byte, special)) = split_special(rest) {
         out.push_str(plain);
         out.push(char::from(ESCAPE));
         for digit in [byte >> 4, byte & 0xf] {
             out.extend(char::from_digit(u32::from(digit), BASE).map(|digit| digit.to_ascii_uppercase()));
         }
-        rest = after;
+        rest = special.get(1..).unwrap_or_default();
     }
     if rest.len() == id.len() {
         return Cow::Borrowed(id);
@@ -36,26 +36,25 @@ pub(crate) fn escaped(id: &str) -> Cow<'_, str> {
 /// What was escaped to this; nothing if we would have escaped it otherwise, or if it is no id.
 ///
 /// `room` is for what is not as it stands in the word.
-pub(crate) fn unescaped<'a>(word: &'a [u8], room: &'a mut Vec<u8>) -> Option<&'a str> {
+pub(crate) fn unescaped<'a>(word: &'a str, room: &'a mut String) -> Option<&'a str> {
     room.clear();
     let last = each_part(word, |plain, byte| {
-        room.extend_from_slice(plain);
-        room.push(byte);
+        room.push_str(plain);
+        room.push(char::from(byte));
     })?;
     let id = if last.len() == word.len() {
         word
     } else {
-        room.extend_from_slice(last);
+        room.push_str(last);
         room
     };
-    std::str::from_utf8(id).ok().filter(|id| is_id_length(id.len()))
+    is_id_length(id.len()).then_some(id)
 }
 
 /// Whether an id was escaped to this.
-pub(super) fn is_escaped_id(word: &[u8]) -> bool {
+pub(super) fn is_escaped_id(word: &str) -> bool {
     let mut escapes = 0;
-    // What is escaped is ASCII, and so is how it is.
-    let is_whole = each_part(word, |_, _| escapes += 1).is_some() && std::str::from_utf8(word).is_ok();
+    let is_whole = each_part(word, |_, _| escapes += 1).is_some();
     is_whole && is_id_length(word.len() - escapes * (ESCAPED_LEN - 1))
 }
 
@@ -71,11 +70,10 @@ pub(crate) fn order(a: &str, b: &str) -> Ordering {
 
 /// Gives what stands before each escape and what is escaped; what stands behind the last one. Nothing if we would not have
 /// written it so.
-fn each_part<'a>(word: &'a [u8], mut part: impl FnMut(&'a [u8], u8)) -> Option<&'a [u8]> {
+fn each_part<'a>(word: &'a str, mut part: impl FnMut(&'a str, u8)) -> Option<&'a str> {
     let mut rest = word;
-    while let Some(place) = rest.iter().position(|byte| is_special(*byte)) {
-        let (plain, escape) = rest.split_at_checked(place)?;
-        part(plain, escaped_byte(escape)?);
+    while let Some((plain, _, escape)) = split_special(rest) {
+        part(plain, escaped_byte(escape.as_bytes())?);
         rest = escape.get(ESCAPED_LEN..)?;
     }
     Some(rest)
@@ -102,11 +100,11 @@ fn is_special(byte: u8) -> bool {
     byte <= b' ' || matches!(byte, 0x7f | b':' | ESCAPE)
 }
 
-/// What stands before the first special byte, the byte, and what stands behind it.
+/// What stands before the first special byte, the byte, and what begins with it.
 fn split_special(id: &str) -> Option<(&str, u8, &str)> {
     let place = id.bytes().position(is_special)?;
     let (plain, rest) = id.split_at_checked(place)?;
-    Some((plain, *rest.as_bytes().first()?, rest.get(1..)?))
+    Some((plain, *rest.as_bytes().first()?, rest))
 }
 
 fn sixteenth(digit: u8) -> Option<u8> {

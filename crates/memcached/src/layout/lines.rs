@@ -29,6 +29,24 @@ pub(crate) struct Line<'a> {
     word: usize,
 }
 
+/// The lines of an item that is UTF-8, which is looked at once and not line by line.
+#[derive(Debug, Clone)]
+pub(crate) struct TextLines<'a> {
+    lines: Lines<'a>,
+    /// What is left of them.
+    text: &'a str,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TextLine<'a> {
+    pub(crate) word: &'a str,
+    text: Option<&'a str>,
+}
+
+/// What is wrong with a line whose word is a key's.
+const NO_ENTRY: Damage = Damage::new("does not begin as an entry of this layout");
+
 /// Opens the item that stands under this user's key.
 pub(crate) fn body_of<'a>(text: &'a [u8], subject: &Subject) -> Body<'a> {
     let mut lines = Lines(Some(text.strip_suffix(b"\n").unwrap_or(text)));
@@ -73,7 +91,7 @@ impl<'a> Line<'a> {
 
     /// Its first word, if it is a key's that we would have written so.
     pub(crate) fn key_word(&self) -> Option<&'a str> {
-        std::str::from_utf8(self.word()).ok().filter(|word| is_escaped_id(word.as_bytes()))
+        std::str::from_utf8(self.word()).ok().filter(|word| is_escaped_id(word))
     }
 
     /// What follows the first word and a space.
@@ -84,7 +102,7 @@ impl<'a> Line<'a> {
     /// What follows the key, and its head; if it is no entry, how it is damaged.
     pub(crate) fn head(&self) -> Result<(&'a [u8], Head<'a>), Damage> {
         let head = self.text().and_then(|text| Some((text, Head::parse(text)?)));
-        head.ok_or(Damage::new("does not begin as an entry of this layout"))
+        head.ok_or(NO_ENTRY)
     }
 
     /// What it is, as the only line of its key.
@@ -96,6 +114,35 @@ impl<'a> Line<'a> {
     }
 }
 
+impl<'a> Lines<'a> {
+    /// The same as text; nothing if it is none.
+    pub(crate) fn as_text(&self) -> Option<TextLines<'a>> {
+        let text = std::str::from_utf8(self.0.unwrap_or_default()).ok()?;
+        Some(TextLines { lines: self.clone(), text })
+    }
+}
+
+impl<'a> Iterator for TextLines<'a> {
+    type Item = TextLine<'a>;
+
+    fn next(&mut self) -> Option<TextLine<'a>> {
+        let line = self.lines.next()?;
+        let (whole, rest) = self.text.split_at_checked(line.whole.len())?;
+        self.text = rest.get(1..).unwrap_or_default();
+        Some(TextLine { word: whole.get(..line.word)?, text: whole.get(line.word + 1..) })
+    }
+}
+
+impl TextLine<'_> {
+    /// What it is, as the only line of its key.
+    pub(crate) fn decode(&self, now: UnixMillis) -> Headed {
+        match self.text.and_then(|text| Some((text, Head::parse_str(text)?))) {
+            Some((text, head)) => decode_entry(text.as_bytes(), &head, now),
+            None => Headed::Damaged(NO_ENTRY),
+        }
+    }
+}
+
 fn is_head_of(head: &[u8], subject: &Subject) -> bool {
     let ids = [subject.namespace.as_str(), subject.user.as_str()];
     words_of(head).is_some_and(|words| words == ids.map(escaped).each_ref().map(|id| id.as_bytes()))
@@ -103,7 +150,7 @@ fn is_head_of(head: &[u8], subject: &Subject) -> bool {
 
 /// Whether an item of anybody begins with this line.
 fn is_head(head: &[u8]) -> bool {
-    words_of(head).is_some_and(|words| words.iter().all(|word| is_escaped_id(word)))
+    words_of(head).is_some_and(|words| words.iter().all(|word| std::str::from_utf8(word).is_ok_and(is_escaped_id)))
 }
 
 /// Namespace and user, as they are written.

@@ -41,8 +41,8 @@ impl<'a> Slots<'a> {
 
     /// All keys, in order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
-        let mut room = Vec::new();
-        let mut key = move |word: &str| Key::new(unescaped(word.as_bytes(), &mut room)?).ok();
+        let mut room = String::new();
+        let mut key = move |word: &str| Key::new(unescaped(word, &mut room)?).ok();
         self.0.iter().filter_map(move |(word, _)| key(word))
     }
 
