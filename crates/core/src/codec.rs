@@ -11,12 +11,15 @@ use std::fmt;
 
 use crate::entry::{Entry, Unknown, ValueHash, Was};
 use crate::json::{self, Members, ObjectWriter};
-use crate::revision::Revision;
+use crate::revision::{ID64_TEXT_LEN, Revision, decode64};
 use crate::time::{Expiry, UnixMillis};
 use crate::value::Value;
 
 /// The layout version that [`encode`] writes.
 pub const VERSION: u64 = 1;
+
+/// What [`encode`] begins with, up to the revision's text.
+const BEGINNING: &str = "{\"v\":1,\"revision\":\"";
 
 /// The members that this version knows.
 pub const MEMBERS: [&str; 5] = ["v", "revision", "expiry", "was", "value"];
@@ -53,6 +56,30 @@ pub fn encode(entry: &Entry) -> String {
 /// # Errors
 /// What is wrong with the text; then it is damaged and nothing of it may be used.
 pub fn decode(text: &str) -> Result<Entry, Damage> {
+    decode_plain(text).map_or_else(|| decode_any(text), Ok)
+}
+
+/// The entry, if the text is to the byte as [`encode`] writes one that replaced nothing and has no members of a newer version.
+///
+/// Nothing says nothing: [`decode_any`] has to look.
+fn decode_plain(text: &str) -> Option<Entry> {
+    let (revision, rest) = text.strip_prefix(BEGINNING)?.split_at_checked(ID64_TEXT_LEN)?;
+    let revision = Revision::from_bytes(decode64(revision)?);
+    let rest = rest.strip_prefix('"')?;
+    let (expiry, rest) = match rest.strip_prefix(",\"expiry\":") {
+        Some(rest) => {
+            let (millis, after) = headed::split_number(rest.as_bytes())?;
+            let at = UnixMillis::new(millis).ok().filter(|at| at.get() > 0)?;
+            (Expiry::At(at), rest.get(rest.len() - after.len()..)?)
+        }
+        None => (Expiry::Never, rest),
+    };
+    let value = rest.strip_prefix(",\"value\":")?.strip_suffix('}')?;
+    Some(Entry::stored(Value::new(value).ok()?, expiry, revision))
+}
+
+/// Reads any text of the layout: members in any order, white space, escapes.
+fn decode_any(text: &str) -> Result<Entry, Damage> {
     let members = Members::parse(text).map_err(|_| Damage("is not a JSON object"))?;
     match members.get("v").map(number) {
         Some(Some(VERSION)) => {}

@@ -2,17 +2,20 @@
 //!
 //! All of it happens between a read and a compare-and-swap, so it is one atomic step if the swap succeeds.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stickystore_core::codec::headed::{self, Headed};
 use stickystore_core::decide::{Act, Stored, decide, decide_erase, foreign, not_ours};
 use stickystore_core::{
-    Change, Damage, Damaged, EpochCheck, Erase, Error, ErrorKind, Expiry, Key, Keys, Outcome, Profile,
-    Result, UnixMillis, Write,
+    Change, Damage, Damaged, Epoch, EpochCheck, Erase, Error, ErrorKind, Expiry, Key, Keys, Mark, Outcome,
+    Profile, Result, UnixMillis, Write,
 };
 
 use crate::layout::{self, Found, Item, Slot};
+
+mod read;
+pub(crate) use read::read;
 
 /// The longest time that the server reads as one; what is longer it takes for a date.
 const LONGEST_SECONDS: u64 = 30 * 86_400;
@@ -74,10 +77,13 @@ pub(crate) fn profile(found: &Found<'_>, keys: &Keys, now: UnixMillis) -> Result
     };
     match keys {
         Keys::Only(keys) => keys.iter().for_each(take),
-        _ => item.slots.keys().chain(item.strays.keys()).for_each(&mut take),
+        _ => item.keys().iter().for_each(&mut take),
     }
-    let epoch = item.mark.filter(|mark| mark.is_live(now)).map(|mark| mark.epoch);
-    Ok(Profile::new(epoch, entries, damaged, now))
+    Ok(Profile::new(live(item.mark, now), entries, damaged, now))
+}
+
+fn live(mark: Option<Mark>, now: UnixMillis) -> Option<Epoch> {
+    mark.filter(|mark| mark.is_live(now)).map(|mark| mark.epoch)
 }
 
 /// Applies writes of one user, one after the other: an answer for each of their changes.
@@ -89,7 +95,8 @@ pub(crate) fn write<'a>(found: Found<'a>, writes: &[&Write], times: Times, room:
         return Edit { answers: answers.collect(), item: None };
     };
     item.sweep(times);
-    let mut changed = Changed { bytes: item.bytes(writes), item, keys: HashSet::new(), room };
+    let bytes = writes.first().map_or(0, |write| layout::encoded_len(&item, write.subject()));
+    let mut changed = Changed { bytes, item, changes: BTreeMap::new(), room };
     let mut answers = Vec::new();
     for write in writes {
         for change in write.changes() {
@@ -131,13 +138,12 @@ pub(crate) fn erase<'a>(found: &Found<'a>, erases: &[&Erase], now: UnixMillis) -
 ///
 /// It only sweeps: the latest of what the item holds, by whichever clock is behind, and the grace.
 pub(crate) fn lasts(item: &Item<'_>, times: Times) -> u32 {
-    let is_damaged = |slot: &Slot<'_>| matches!(slot, Slot::Damaged { .. });
     // What cannot be read may be endless.
-    if !item.strays.is_empty() || item.slots.values().any(is_damaged) {
+    if !item.strays.is_empty() {
         return FOR_EVER;
     }
     let mut latest = item.mark.map_or(UnixMillis::EPOCH, |mark| mark.until);
-    for slot in item.slots.values() {
+    for (_, slot) in item.slots.iter() {
         match slot {
             Slot::Line { expiry: Expiry::At(at), .. } => latest = latest.max(*at),
             Slot::Line { expiry: Expiry::Never, .. } | Slot::Damaged { .. } => return FOR_EVER,
@@ -158,17 +164,22 @@ pub(crate) fn lasts(item: &Item<'_>, times: Times) -> u32 {
 
 /// An item while changes are applied to it.
 struct Changed<'a> {
+    /// As it was found; a stray goes with its first change.
     item: Item<'a>,
+    /// How many bytes it has with the changes.
     bytes: usize,
-    /// Which keys have been changed.
-    keys: HashSet<Key>,
+    /// What stands under the keys that have been changed.
+    changes: BTreeMap<Key, Option<Slot<'a>>>,
     room: Room,
 }
 
 impl<'a> Changed<'a> {
     fn apply(&mut self, change: &Change, check: EpochCheck, now: UnixMillis) -> Answer<Outcome> {
         let key = change.key();
-        let stands = self.item.entry(key, now);
+        let stands = match self.changes.get(key) {
+            Some(changed) => changed.as_ref().map(|slot| slot.entry(now)),
+            None => self.item.entry(key, now),
+        };
         let stored = match &stands {
             None | Some(Headed::Ended) => Stored::Absent,
             Some(Headed::Live(entry)) => Stored::Entry(entry),
@@ -177,28 +188,35 @@ impl<'a> Changed<'a> {
         let decision = decide(change, stored, check, self.item.mark, now);
         let new = match (decision.act, change.entry()) {
             (Act::Nothing, _) | (Act::Write, None) => {
-                return Answer { result: decision.outcome, needs_write: self.keys.contains(key) };
+                return Answer { result: decision.outcome, needs_write: self.changes.contains_key(key) };
             }
             (Act::Write, Some(entry)) => Some(layout::encode_entry(entry)),
             (Act::Delete, _) => None,
         };
-        let before = self.item.key_bytes(key);
-        let after = self.bytes - before + new.as_ref().map_or(0, |slot| layout::slot_bytes(key, slot));
+        let after = self.bytes - self.key_bytes(key) + slot_bytes(key, new.as_ref());
         if new.is_some() && after > self.room.item_bytes {
-            return Answer { result: Err(self.room.too_large(after)), needs_write: self.keys.contains(key) };
+            let result = Err(self.room.too_large(after));
+            return Answer { result, needs_write: self.changes.contains_key(key) };
         }
         self.bytes = after;
         self.item.strays.remove(key);
-        match new {
-            Some(slot) => self.item.slots.insert(key.clone(), slot),
-            None => self.item.slots.remove(key),
-        };
-        self.keys.insert(key.clone());
+        self.changes.insert(key.clone(), new);
         Answer { result: decision.outcome, needs_write: true }
     }
 
+    /// How many bytes what stands under this key has.
+    fn key_bytes(&self, key: &Key) -> usize {
+        match self.changes.get(key) {
+            Some(changed) => slot_bytes(key, changed.as_ref()),
+            None => {
+                let strays = self.item.strays.get(key).map_or(0, |lines| layout::lines_bytes(lines));
+                slot_bytes(key, self.item.slots.get(&layout::escaped(key.as_str()))) + strays
+            }
+        }
+    }
+
     fn finish(self, mut answers: Vec<Answer<Outcome>>) -> Edit<'a, Outcome> {
-        if self.keys.is_empty() {
+        if self.changes.is_empty() {
             return Edit { answers, item: None };
         }
         // It can be, after a change that makes it smaller, if it was written under another limit.
@@ -208,8 +226,13 @@ impl<'a> Changed<'a> {
             }
             return Edit { answers, item: None };
         }
-        Edit { answers, item: Some(self.item) }
+        let slots = self.item.slots.with(self.changes);
+        Edit { answers, item: Some(Item { slots, ..self.item }) }
     }
+}
+
+fn slot_bytes(key: &Key, slot: Option<&Slot<'_>>) -> usize {
+    slot.map_or(0, |slot| layout::slot_bytes(&layout::escaped(key.as_str()), slot))
 }
 
 impl Room {
@@ -226,14 +249,18 @@ impl Room {
 impl Item<'_> {
     /// What stands under this key.
     fn entry(&self, key: &Key, now: UnixMillis) -> Option<Headed> {
-        match self.slots.get(key) {
-            Some(Slot::Line { text, .. }) => Some(headed::decode(&layout::entry_text(text), now)),
-            Some(Slot::Damaged { damage, .. }) => Some(Headed::Damaged(*damage)),
+        match self.slots.get(&layout::escaped(key.as_str())) {
+            Some(slot) => Some(slot.entry(now)),
             None if self.strays.contains_key(key) => {
                 Some(Headed::Damaged(Damage::new("has a name that is no key")))
             }
             None => None,
         }
+    }
+
+    /// All keys under which something stands.
+    fn keys(&self) -> Vec<Key> {
+        self.slots.keys().chain(self.strays.keys().cloned()).collect()
     }
 
     /// Whether an erase counts something as having been there.
@@ -242,7 +269,7 @@ impl Item<'_> {
             Slot::Line { expiry, .. } => expiry.is_live(now),
             Slot::Damaged { .. } => true,
         };
-        !self.strays.is_empty() || self.slots.values().any(stands)
+        !self.strays.is_empty() || self.slots.iter().any(|(_, slot)| stands(slot))
     }
 
     /// Takes away what ended longer than the grace ago, by both clocks; without the server's, nothing.
@@ -251,17 +278,17 @@ impl Item<'_> {
         let behind = server.min(times.now);
         let is_swept = |end: Expiry| end.is_swept(behind, times.grace);
         self.mark = self.mark.filter(|mark| !is_swept(Expiry::At(mark.until)));
-        self.slots.retain(|_, slot| !matches!(slot, Slot::Line { expiry, .. } if is_swept(*expiry)));
+        self.slots.retain(|slot| !matches!(slot, Slot::Line { expiry, .. } if is_swept(*expiry)));
     }
+}
 
-    fn bytes(&self, writes: &[&Write]) -> usize {
-        writes.first().map_or(0, |write| layout::encode(self, write.subject()).len())
-    }
-
-    fn key_bytes(&self, key: &Key) -> usize {
-        let slot = self.slots.get(key).map_or(0, |slot| layout::slot_bytes(key, slot));
-        let strays = self.strays.get(key).map_or(0, |lines| lines.iter().map(|line| line.len() + 1).sum());
-        slot + strays
+impl Slot<'_> {
+    /// What stands there.
+    fn entry(&self, now: UnixMillis) -> Headed {
+        match self {
+            Self::Line { text, .. } => headed::decode(&layout::entry_text(text), now),
+            Self::Damaged { damage, .. } => Headed::Damaged(*damage),
+        }
     }
 }
 

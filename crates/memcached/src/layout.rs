@@ -6,8 +6,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
-use stickystore_core::codec::headed;
-use stickystore_core::{Damage, Entry, Expiry, Key, MAX_ID_BYTES, Mark, Namespace, Subject, UserId};
+use stickystore_core::codec::headed::{self, Head, Headed};
+use stickystore_core::{Damage, Entry, Expiry, Key, MAX_ID_BYTES, Mark, Subject, UnixMillis};
+
+mod escape;
+mod lines;
+mod slots;
+
+pub(crate) use escape::{escaped, order, unescaped};
+pub(crate) use lines::{Body, Line, Lines, body_of};
+pub(crate) use slots::Slots;
 
 /// What all keys begin with, and the first word of every item.
 const PREFIX: &str = "stickystore";
@@ -30,9 +38,9 @@ const LINE_FEED: u8 = 0x0b;
 /// the key that is too long; the item says whose it is.
 pub(crate) fn storage_key(subject: &Subject) -> String {
     let mut key = format!("{PREFIX}:");
-    push_escaped(&mut key, subject.namespace.as_str());
+    key.push_str(&escaped(subject.namespace.as_str()));
     key.push(':');
-    push_escaped(&mut key, subject.user.as_str());
+    key.push_str(&escaped(subject.user.as_str()));
     if key.len() <= MAX_KEY_BYTES {
         return key;
     }
@@ -59,7 +67,7 @@ pub(crate) enum Found<'a> {
 pub(crate) struct Item<'a> {
     pub(crate) mark: Option<Mark>,
     /// What has a key.
-    pub(crate) slots: BTreeMap<Key, Slot<'a>>,
+    pub(crate) slots: Slots<'a>,
     /// Lines without a key that can be read, kept as they are, under names that no slot has.
     pub(crate) strays: BTreeMap<Key, Vec<&'a [u8]>>,
 }
@@ -75,53 +83,40 @@ pub(crate) enum Slot<'a> {
 
 /// Reads the item that stands under this user's key.
 pub(crate) fn decode<'a>(text: &'a [u8], subject: &Subject) -> Found<'a> {
-    let mut lines = text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n').peekable();
-    match lines.next().and_then(owner_of) {
-        Some(owner) if owner == *subject => {}
-        Some(_) => return Found::Others,
-        None => return Found::Foreign,
-    }
-    let mut item = Item::default();
-    if let Some(line) = lines.next_if(|line| line.starts_with(b" ")) {
-        let mark = line.get(1..).and_then(headed::decode_mark);
-        // A mark that cannot be read may be one that lives.
-        let Some(mark) = mark else { return Found::Foreign };
-        item.mark = Some(mark);
-    }
-    let mut named = BTreeMap::<Key, Vec<&[u8]>>::new();
-    let mut nameless = Vec::new();
+    let (mark, lines) = match body_of(text, subject) {
+        Body::Own { mark, lines } => (mark, lines),
+        Body::Others => return Found::Others,
+        Body::Foreign => return Found::Foreign,
+    };
+    let (mut named, mut nameless) = (Vec::new(), Vec::new());
     for line in lines {
         // A second mark: neither is known to be the right one.
-        if line.starts_with(b" ") {
+        if line.is_mark() {
             return Found::Foreign;
         }
-        match key_of(line) {
-            Some(key) => named.entry(key).or_default().push(line),
+        match line.key_word() {
+            Some(word) => named.push((word, line)),
             None => nameless.push(line),
         }
     }
-    item.slots = named.into_iter().map(|(key, lines)| (key, slot(lines))).collect();
+    let mut item = Item { mark, slots: Slots::of_lines(named), strays: BTreeMap::new() };
     for line in nameless {
-        let name = item.stray_name(line);
-        item.strays.entry(name).or_default().push(line);
+        let name = item.stray_name(line.word());
+        item.strays.entry(name).or_default().push(line.whole);
     }
     Found::Item(item)
 }
 
 /// Writes a user's item.
 pub(crate) fn encode(item: &Item<'_>, subject: &Subject) -> Vec<u8> {
-    let (namespace, user) = (escaped(subject.namespace.as_str()), escaped(subject.user.as_str()));
-    let mut text = format!("{PREFIX} {VERSION} {namespace} {user}\n").into_bytes();
-    if let Some(mark) = item.mark {
-        text.extend_from_slice(format!(" {}\n", headed::encode_mark(mark)).as_bytes());
-    }
-    for (key, slot) in &item.slots {
+    let mut text = Vec::with_capacity(encoded_len(item, subject));
+    text.extend_from_slice(head_of(item, subject).as_bytes());
+    for (word, slot) in item.slots.iter() {
         match slot {
             Slot::Line { text: line, .. } => {
-                text.extend_from_slice(escaped(key.as_str()).as_bytes());
-                text.push(b' ');
-                text.extend_from_slice(line);
-                text.push(b'\n');
+                for part in [word.as_bytes(), b" ", line, b"\n"] {
+                    text.extend_from_slice(part);
+                }
             }
             Slot::Damaged { lines, .. } => push_lines(&mut text, lines),
         }
@@ -130,12 +125,33 @@ pub(crate) fn encode(item: &Item<'_>, subject: &Subject) -> Vec<u8> {
     text
 }
 
-/// How many bytes [`encode`] gives for what stands under this key.
-pub(crate) fn slot_bytes(key: &Key, slot: &Slot<'_>) -> usize {
+/// How many bytes [`encode`] gives.
+pub(crate) fn encoded_len(item: &Item<'_>, subject: &Subject) -> usize {
+    let slots: usize = item.slots.iter().map(|(word, slot)| slot_bytes(word, slot)).sum();
+    head_of(item, subject).len() + slots + item.strays.values().map(|lines| lines_bytes(lines)).sum::<usize>()
+}
+
+/// How many bytes [`encode`] gives for what stands under the key with this word.
+pub(crate) fn slot_bytes(word: &str, slot: &Slot<'_>) -> usize {
     match slot {
-        Slot::Line { text, .. } => escaped(key.as_str()).len() + " \n".len() + text.len(),
-        Slot::Damaged { lines, .. } => lines.iter().map(|line| line.len() + 1).sum(),
+        Slot::Line { text, .. } => word.len() + " \n".len() + text.len(),
+        Slot::Damaged { lines, .. } => lines_bytes(lines),
     }
+}
+
+/// How many bytes these lines have, with their ends.
+pub(crate) fn lines_bytes(lines: &[&[u8]]) -> usize {
+    lines.iter().map(|line| line.len() + "\n".len()).sum()
+}
+
+/// The line of an item's owner, and that of its mark.
+fn head_of(item: &Item<'_>, subject: &Subject) -> String {
+    let (namespace, user) = (escaped(subject.namespace.as_str()), escaped(subject.user.as_str()));
+    let mut head = format!("{PREFIX} {VERSION} {namespace} {user}\n");
+    if let Some(mark) = item.mark {
+        head.push_str(&format!(" {}\n", headed::encode_mark(mark)));
+    }
+    head
 }
 
 /// The line of an entry, without its key.
@@ -149,76 +165,27 @@ pub(crate) fn entry_text(line: &[u8]) -> Cow<'_, [u8]> {
     if line.contains(&LINE_FEED) { swapped(line.to_vec(), LINE_FEED, b'\n').into() } else { line.into() }
 }
 
+/// What this text of a line is now, whose head this is.
+pub(crate) fn decode_entry(text: &[u8], head: &Head<'_>, now: UnixMillis) -> Headed {
+    match head.decode(now) {
+        // What stands for a line feed is nothing that an entry could have.
+        Headed::Damaged(_) if head.body().contains(&LINE_FEED) => headed::decode(&entry_text(text), now),
+        decoded => decoded,
+    }
+}
+
 impl Item<'_> {
     /// The name of a line without a key that can be read: its first word as well as it can be said, and never a slot's.
-    fn stray_name(&self, line: &[u8]) -> Key {
-        let mut name = String::from_utf8_lossy(first_word(line)).into_owned();
+    fn stray_name(&self, word: &[u8]) -> Key {
+        let mut name = String::from_utf8_lossy(word).into_owned();
         loop {
             match Key::new(name.as_str()) {
-                Ok(key) if !self.slots.contains_key(&key) => return key,
+                Ok(key) if self.slots.get(&escaped(key.as_str())).is_none() => return key,
                 Ok(_) if name.len() < MAX_ID_BYTES => name.push('?'),
                 _ => name = "?".to_owned(),
             }
         }
     }
-}
-
-/// What these lines, all of one key, are. Two are both damaged: neither is known to be the right one.
-fn slot(lines: Vec<&[u8]>) -> Slot<'_> {
-    let damage = match lines.as_slice() {
-        [line] => match text_of(line).and_then(|text| Some((text, headed::expiry(text)?))) {
-            Some((text, expiry)) => return Slot::Line { text: text.into(), expiry },
-            None => "does not begin as an entry of this layout",
-        },
-        _ => "stands there more than once",
-    };
-    Slot::Damaged { lines, damage: Damage::new(damage) }
-}
-
-/// Whose item begins with this line.
-fn owner_of(head: &[u8]) -> Option<Subject> {
-    let mut words = std::str::from_utf8(head).ok()?.split(' ');
-    let (prefix, version) = (words.next()?, words.next()?);
-    let (namespace, user) = (unescaped(words.next()?)?, unescaped(words.next()?)?);
-    let is_head = prefix == PREFIX && version == VERSION && words.next().is_none();
-    is_head.then_some(Subject::new(Namespace::new(namespace).ok()?, UserId::new(user).ok()?))
-}
-
-/// The key of a line, if it is one that we would have written.
-fn key_of(line: &[u8]) -> Option<Key> {
-    let word = std::str::from_utf8(first_word(line)).ok()?;
-    Key::new(unescaped(word)?).ok()
-}
-
-fn text_of(line: &[u8]) -> Option<&[u8]> {
-    line.get(first_word(line).len() + 1..)
-}
-
-fn first_word(line: &[u8]) -> &[u8] {
-    line.split(|byte| *byte == b' ').next().unwrap_or_default()
-}
-
-/// Escapes what separates (space, line feed, `:`), what escapes (`%`), and what terminals and logs choke on.
-fn push_escaped(out: &mut String, id: &str) {
-    for char in id.chars() {
-        if char <= ' ' || matches!(char, '\x7f' | ':' | '%') {
-            out.push_str(&format!("%{:02X}", u32::from(char)));
-        } else {
-            out.push(char);
-        }
-    }
-}
-
-fn escaped(id: &str) -> String {
-    let mut out = String::with_capacity(id.len());
-    push_escaped(&mut out, id);
-    out
-}
-
-/// What was escaped to this; nothing if we would have escaped it otherwise.
-fn unescaped(word: &str) -> Option<String> {
-    let id = percent_encoding::percent_decode_str(word).decode_utf8().ok()?;
-    (escaped(&id) == word).then(|| id.into_owned())
 }
 
 fn swapped(mut text: Vec<u8>, this: u8, by: u8) -> Vec<u8> {

@@ -165,14 +165,30 @@ impl MemcachedStore {
         join_all(self.0.servers.iter().map(ping)).await.into_iter().collect()
     }
 
+    /// Reads one user.
+    async fn profile(&self, call: Call, read: &Read) -> Result<Profile> {
+        let key = layout::storage_key(&read.subject);
+        let lane = self.lane(&key, 1).ok_or_else(error::odd_answer)?;
+        let connection = lane.connection(call.deadline).await?;
+        let get = Command::Get { key: &key };
+        let reply = connection.run(call.deadline, connection.link().one(&get)).await?;
+        read_from(reply, read, call.now)
+    }
+
     /// Reads from all servers at once.
     async fn profiles(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
-        let mut shares: HashMap<usize, Vec<usize>> = HashMap::new();
+        if let [read] = reads {
+            return vec![self.profile(call, read).await];
+        }
+        let mut shares = vec![Vec::new(); self.0.servers.len()];
         let keys: Vec<_> = reads.iter().map(|read| layout::storage_key(&read.subject)).collect();
         for (place, key) in keys.iter().enumerate() {
-            shares.entry(place_of(&self.0.names, key)).or_default().push(place);
+            if let Some(share) = shares.get_mut(place_of(&self.0.names, key)) {
+                share.push(place);
+            }
         }
-        let share = async |(_, places): (usize, Vec<usize>)| {
+        shares.retain(|share| !share.is_empty());
+        let share = async |places: Vec<usize>| {
             let asked: Vec<_> = places.iter().filter_map(|place| keys.get(*place)).collect();
             let lane = asked.first().and_then(|key| self.lane(key, reads.len()));
             let replies = match lane {
@@ -181,13 +197,13 @@ impl MemcachedStore {
             };
             places.into_iter().zip(replies)
         };
-        let mut profiles: Vec<_> = reads.iter().map(|_| Err(error::odd_answer())).collect();
+        let mut profiles: Vec<_> = reads.iter().map(|_| None).collect();
         for (place, reply) in join_all(shares.into_iter().map(share)).await.into_iter().flatten() {
             if let (Some(profile), Some(read)) = (profiles.get_mut(place), reads.get(place)) {
-                *profile = reply.and_then(|reply| read_from(reply, read, call.now));
+                *profile = Some(reply.and_then(|reply| read_from(reply, read, call.now)));
             }
         }
-        profiles
+        profiles.into_iter().map(|profile| profile.unwrap_or_else(|| Err(error::odd_answer()))).collect()
     }
 
     /// Does the work on many users at once, though not on all.
@@ -196,10 +212,13 @@ impl MemcachedStore {
         let one = async |work: &W| {
             let key = layout::storage_key(work.subject());
             match self.lane(&key, works.len()) {
-                Some(lane) => swap(lane, work, terms).await,
+                Some(lane) => swap(lane, &key, work, terms).await,
                 None => vec![Err(error::odd_answer()); work.count()],
             }
         };
+        if let [work] = works {
+            return vec![one(work).await];
+        }
         futures::stream::iter(works.iter().map(one)).buffered(USERS_AT_ONCE).collect().await
     }
 }
@@ -304,7 +323,7 @@ async fn get(lane: &Arc<Lane>, keys: &[&String], deadline: Instant) -> Vec<Resul
 
 fn read_from(reply: Reply, read: &Read, now: UnixMillis) -> Result<Profile> {
     match reply {
-        Reply::Found { value, .. } => item::profile(&layout::decode(&value, &read.subject), &read.keys, now),
+        Reply::Found { value, .. } => item::read(&value, &read.subject, &read.keys, now),
         Reply::Missing => item::profile(&Found::Item(Item::default()), &read.keys, now),
         Reply::Refused(refusal) => Err(error::refused(refusal)),
         _ => Err(error::odd_answer()),
@@ -315,7 +334,10 @@ fn read_from(reply: Reply, read: &Read, now: UnixMillis) -> Result<Profile> {
 type Group<'a> = (&'a Subject, Vec<usize>);
 
 /// Puts together what is of one user: the group of each place, and the groups in the order of their first places.
-fn by_user<'a>(subjects: impl Iterator<Item = &'a Subject>) -> (Vec<usize>, Vec<Group<'a>>) {
+fn by_user<'a>(mut subjects: impl ExactSizeIterator<Item = &'a Subject>) -> (Vec<usize>, Vec<Group<'a>>) {
+    if subjects.len() == 1 {
+        return (vec![0], subjects.next().map(|subject| (subject, vec![0])).into_iter().collect());
+    }
     let (mut groups, mut known) = (Vec::<Group<'a>>::new(), HashMap::new());
     let place = |(place, subject)| {
         let group = *known.entry(subject).or_insert(groups.len());

@@ -77,14 +77,18 @@ pub(crate) struct Terms {
     pub(crate) room: Room,
 }
 
-/// Does the work on its user's item: an answer for each part of it.
-pub(crate) async fn swap<W: Work>(lane: &Arc<Lane>, work: &W, terms: Terms) -> Vec<Result<W::Answer>> {
-    let key = layout::storage_key(work.subject());
+/// Does the work on its user's item, under its key: an answer for each part of it.
+pub(crate) async fn swap<W: Work>(
+    lane: &Arc<Lane>,
+    key: &str,
+    work: &W,
+    terms: Terms,
+) -> Vec<Result<W::Answer>> {
     let deadline = terms.call.deadline;
     let nothing_applied = |error: Error| vec![Err(error.with_effect(Effect::NotApplied)); work.count()];
     for turn in 0.. {
         let read = match lane.connection(deadline).await {
-            Ok(connection) => read(&connection, &key, deadline).await.map(|stands| (connection, stands)),
+            Ok(connection) => read(&connection, key, deadline).await.map(|stands| (connection, stands)),
             Err(error) => Err(error),
         };
         let (connection, stands) = match read {
@@ -100,9 +104,9 @@ pub(crate) async fn swap<W: Work>(lane: &Arc<Lane>, work: &W, terms: Terms) -> V
         let Some(item) = item else { return settled(answers) };
         let (text, lasts) = (layout::encode(&item, work.subject()), item::lasts(&item, times));
         let command = match stands {
-            None => Command::Add { key: &key, value: &text, lasts },
+            None => Command::Add { key, value: &text, lasts },
             Some((_, 0)) => return nothing_applied(error::without_swap()),
-            Some((_, unique)) => Command::Swap { key: &key, unique, value: &text, lasts },
+            Some((_, unique)) => Command::Swap { key, unique, value: &text, lasts },
         };
         match connection.run(deadline, connection.link().one(&command)).await {
             Ok(Reply::Stored) => return settled(answers),

@@ -3,6 +3,9 @@
 //! The `memcache` crate has such functions too, but its wire layer is declared experimental, copies every value twice, knows
 //! no SASL, and brings a pool and five more crates with it; a dialect is a page of code.
 
+use std::fmt;
+use std::io::Write as _;
+
 use bytes::{Bytes, BytesMut};
 
 mod binary;
@@ -94,6 +97,8 @@ pub(crate) struct Parts {
     pub(crate) bytes: Vec<u8>,
     /// How long each of them is.
     pub(crate) lengths: Vec<usize>,
+    /// How long they are together.
+    ended: usize,
 }
 
 impl Parts {
@@ -101,10 +106,15 @@ impl Parts {
         self.bytes.extend_from_slice(bytes);
     }
 
+    fn push_text(&mut self, text: fmt::Arguments<'_>) {
+        // There is nothing that could fail.
+        let _ = self.bytes.write_fmt(text);
+    }
+
     /// Ends a part: what follows is for the server to take after it.
     fn end_part(&mut self) {
-        let before: usize = self.lengths.iter().sum();
-        self.lengths.push(self.bytes.len() - before);
+        self.lengths.push(self.bytes.len() - self.ended);
+        self.ended = self.bytes.len();
     }
 }
 

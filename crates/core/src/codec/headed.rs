@@ -7,7 +7,7 @@ use crate::call::Mark;
 use crate::codec::{Damage, decode_was, encode_was};
 use crate::entry::{Entry, Unknown};
 use crate::json::{Members, ObjectWriter};
-use crate::revision::{Epoch, ID64_TEXT_LEN, Revision};
+use crate::revision::{Epoch, ID64_TEXT_LEN, Revision, decode64};
 use crate::time::{Expiry, UnixMillis};
 use crate::value::Value;
 
@@ -66,38 +66,79 @@ pub fn encode(entry: &Entry) -> String {
 
 /// When the entry with this text ends, by its head alone; nothing if that is none.
 pub fn expiry(text: &[u8]) -> Option<Expiry> {
-    let (revision, expiry, rest) = split_head(text)?;
-    Revision::parse(revision).ok()?;
-    rest.first().filter(|next| **next == b' ')?;
-    expiry_of(expiry).ok()
+    Head::parse(text).map(|head| head.expiry)
 }
 
 /// What this text is.
 pub fn decode(text: &[u8], now: UnixMillis) -> Headed {
-    let Some((revision, expiry, rest)) = split_head(text) else {
-        return Headed::Damaged(Damage::new("does not begin as an entry of this layout"));
-    };
-    let Some((&b' ', body)) = rest.split_first() else {
-        return Headed::Damaged(Damage::new("has no value"));
-    };
-    let (Ok(revision), Ok(expiry)) = (Revision::parse(revision), expiry_of(expiry)) else {
-        return Headed::Damaged(Damage::new("does not begin as an entry of this layout"));
-    };
-    if !expiry.is_live(now) {
-        return Headed::Ended;
+    match Head::parse(text) {
+        Some(head) => head.decode(now),
+        None if lacks_value(text) => Headed::Damaged(Damage::new("has no value")),
+        None => Headed::Damaged(Damage::new("does not begin as an entry of this layout")),
     }
-    match decode_body(body) {
-        Ok((value, extra)) => {
-            let mut entry = Entry::stored(value, expiry, revision);
-            if let Some(extra) = extra {
-                entry = match with_extra(entry, extra) {
-                    Some(entry) => entry,
-                    None => return Headed::Damaged(Damage::new("has members that are none")),
-                };
-            }
-            Headed::Live(entry)
+}
+
+/// The head of an entry that has one, and what follows it, at which nobody has looked.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    revision: Revision,
+    expiry: Expiry,
+    body: Body<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Body<'a> {
+    Bytes(&'a [u8]),
+    Text(&'a str),
+}
+
+impl<'a> Head<'a> {
+    /// The head of this text; nothing if that is none.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        let (name, millis, rest) = split_head(text)?;
+        let body = rest.strip_prefix(b" ")?;
+        let revision = Revision::from_bytes(decode64(name)?);
+        Some(Self { revision, expiry: expiry_of(millis)?, body: Body::Bytes(body) })
+    }
+
+    /// The same, of a text that is known to be UTF-8.
+    pub fn parse_str(text: &'a str) -> Option<Self> {
+        let head = Self::parse(text.as_bytes())?;
+        let body = text.get(text.len() - head.body().len()..)?;
+        Some(Self { body: Body::Text(body), ..head })
+    }
+
+    /// When the entry ends.
+    pub fn expiry(&self) -> Expiry {
+        self.expiry
+    }
+
+    /// What follows.
+    pub fn body(&self) -> &'a [u8] {
+        match self.body {
+            Body::Bytes(bytes) => bytes,
+            Body::Text(text) => text.as_bytes(),
         }
-        Err(damage) => Headed::Damaged(damage),
+    }
+
+    /// What the text is whose head this is.
+    pub fn decode(&self, now: UnixMillis) -> Headed {
+        if !self.expiry.is_live(now) {
+            return Headed::Ended;
+        }
+        match decode_body(self.body) {
+            Ok((value, extra)) => {
+                let mut entry = Entry::stored(value, self.expiry, self.revision);
+                if let Some(extra) = extra {
+                    entry = match with_extra(entry, extra) {
+                        Some(entry) => entry,
+                        None => return Headed::Damaged(Damage::new("has members that are none")),
+                    };
+                }
+                Headed::Live(entry)
+            }
+            Err(damage) => Headed::Damaged(damage),
+        }
     }
 }
 
@@ -110,29 +151,43 @@ pub fn encode_mark(mark: Mark) -> String {
 pub fn decode_mark(text: &[u8]) -> Option<Mark> {
     let (epoch, until, rest) = split_head(text)?;
     let until = UnixMillis::new(until).ok().filter(|until| until.get() > 0)?;
-    rest.is_empty().then_some(Mark::new(Epoch::parse(epoch).ok()?, until))
+    rest.is_empty().then_some(Mark::new(Epoch::from_bytes(decode64(epoch)?), until))
 }
 
 /// The name, the time and what follows.
-fn split_head(text: &[u8]) -> Option<(&str, u64, &[u8])> {
+fn split_head(text: &[u8]) -> Option<(&[u8], u64, &[u8])> {
     let text = text.strip_prefix(VERSION.as_bytes())?;
     let (name, text) = text.split_at_checked(ID64_TEXT_LEN)?;
-    let text = text.strip_prefix(b" ")?;
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, rest) = text.split_at_checked(digits)?;
-    if digits.len() > 1 && digits.starts_with(b"0") {
-        return None;
+    let (time, rest) = split_number(text.strip_prefix(b" ")?)?;
+    Some((name, time, rest))
+}
+
+/// Whether there is nothing behind what could be a head.
+fn lacks_value(text: &[u8]) -> bool {
+    let is_so = |(name, _, rest): (&[u8], u64, &[u8])| std::str::from_utf8(name).is_ok() && !rest.starts_with(b" ");
+    split_head(text).is_some_and(is_so)
+}
+
+/// A whole number as we write it, and what follows.
+pub(super) fn split_number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut number, mut rest) = (0_u64, text);
+    while let Some((digit @ b'0'..=b'9', after)) = rest.split_first() {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        rest = after;
     }
-    let time = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some((std::str::from_utf8(name).ok()?, time, rest))
+    let digits = text.len() - rest.len();
+    (digits == 1 || digits > 1 && !text.starts_with(b"0")).then_some((number, rest))
 }
 
-fn expiry_of(millis: u64) -> crate::error::Result<Expiry> {
-    if millis == 0 { Ok(Expiry::Never) } else { UnixMillis::new(millis).map(Expiry::At) }
+fn expiry_of(millis: u64) -> Option<Expiry> {
+    if millis == 0 { Some(Expiry::Never) } else { UnixMillis::new(millis).ok().map(Expiry::At) }
 }
 
-fn decode_body(body: &[u8]) -> Result<(Value, Option<&str>), Damage> {
-    let body = std::str::from_utf8(body).map_err(|_| Damage::new("is not UTF-8"))?;
+fn decode_body(body: Body<'_>) -> Result<(Value, Option<&str>), Damage> {
+    let body = match body {
+        Body::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| Damage::new("is not UTF-8"))?,
+        Body::Text(text) => text,
+    };
     let (extra, value) = match body.as_bytes().first() {
         Some(&EXTRA) => split_extra(body).ok_or(Damage::new("has members that do not end"))?,
         _ => (None, body),

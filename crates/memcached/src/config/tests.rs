@@ -49,7 +49,7 @@ fn an_entry_at_its_limit_fits_into_an_item_under_the_longest_ids() {
     let value = stickystore_core::Value::string(&"x".repeat(limits.entry_bytes - 2));
     let entry = stickystore_core::Entry::new(value, stickystore_core::Expiry::Never);
     let key = stickystore_core::Key::new(longest(ids)).unwrap();
-    let slots = [(key, crate::layout::encode_entry(&entry))].into();
+    let slots = [(key, crate::layout::encode_entry(&entry))].into_iter().collect();
     let item = crate::layout::Item { slots, ..Default::default() };
     assert!(crate::layout::encode(&item, &subject).len() <= limits.user_bytes.unwrap());
 }

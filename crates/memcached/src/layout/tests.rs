@@ -1,10 +1,13 @@
 //! The layout against its golden file, and its properties.
 
 use proptest::prelude::*;
-use stickystore_core::codec::headed::Headed;
-use stickystore_core::{Epoch, Revision, UnixMillis, Unknown, Value, ValueHash, Was};
+use stickystore_core::Keys;
+use stickystore_core::{Epoch, Namespace, Revision, Unknown, UserId, Value, ValueHash, Was};
 
 use super::*;
+use crate::item;
+
+mod slowly;
 
 fn ms(millis: u64) -> UnixMillis {
     UnixMillis::new(millis).unwrap()
@@ -34,7 +37,7 @@ fn read(lines: &str) -> Found<'_> {
 }
 
 fn entry_in(item: &Item<'_>, name: &str) -> Headed {
-    match item.slots.get(&key(name)) {
+    match item.slots.get(&escaped(name)) {
         Some(Slot::Line { text, .. }) => headed::decode(&entry_text(text), ms(1)),
         other => panic!("{name}: {other:?}"),
     }
@@ -95,7 +98,7 @@ fn a_line_that_is_no_entry_is_damaged_and_the_others_are_whole() {
     for line in ["b", "b ", "b rubbish", "b 2 AAECAwQFBgc 0 1", "b  1 AAECAwQFBgc 0 1", "b 1 AAECAwQFBgc 0"] {
         let text = format!("stickystore 1 shop ann\na 1 AAECAwQFBgc 0 1\n{line}\nc 1 AAECAwQFBgc 0 2\n");
         let Found::Item(item) = read(&text) else { panic!("{line}") };
-        assert!(matches!(item.slots.get(&key("b")), Some(Slot::Damaged { .. })), "{line}");
+        assert!(matches!(item.slots.get("b"), Some(Slot::Damaged { .. })), "{line}");
         assert!(matches!((entry_in(&item, "a"), entry_in(&item, "c")), (Headed::Live(_), Headed::Live(_))));
         assert_eq!(encode(&item, &subject("shop", "ann")), text.as_bytes(), "it stays as it was");
     }
@@ -105,7 +108,7 @@ fn a_line_that_is_no_entry_is_damaged_and_the_others_are_whole() {
 fn a_key_that_stands_there_twice_is_damaged() {
     let text = "stickystore 1 shop ann\na 1 AAECAwQFBgc 0 1\na 1 AAECAwQFBgc 0 2\n";
     let Found::Item(item) = read(text) else { panic!() };
-    assert!(matches!(item.slots.get(&key("a")), Some(Slot::Damaged { lines, .. }) if lines.len() == 2));
+    assert!(matches!(item.slots.get("a"), Some(Slot::Damaged { lines, .. }) if lines.len() == 2));
     assert_eq!(encode(&item, &subject("shop", "ann")), text.as_bytes());
 }
 
@@ -113,7 +116,7 @@ fn a_key_that_stands_there_twice_is_damaged() {
 fn lines_without_a_key_have_names_that_no_entry_has() {
     let text = b"stickystore 1 shop ann\n%41 x\n\n\xff x\n? 1 AAECAwQFBgc 0 1\n%2541 1 AAECAwQFBgc 0 1\n";
     let Found::Item(item) = decode(text, &subject("shop", "ann")) else { panic!() };
-    assert_eq!(item.slots.keys().map(Key::as_str).collect::<Vec<_>>(), ["%41", "?"]);
+    assert_eq!(item.slots.keys().collect::<Vec<_>>(), [key("%41"), key("?")]);
     assert_eq!(item.strays.keys().map(Key::as_str).collect::<Vec<_>>(), ["%41?", "??", "\u{fffd}"]);
     assert_eq!(item.strays.values().map(Vec::len).sum::<usize>(), 3);
 }
@@ -169,4 +172,67 @@ proptest! {
             prop_assert_eq!(sorted(&again), sorted(&text));
         }
     }
+
+    #[test]
+    fn every_item_is_read_as_slowly(lines in lines(), cut in 0..400_usize, byte in any::<u8>(), now in 1..4_u64) {
+        let mut text = format!("stickystore 1 shop ann\n{}", lines.concat()).into_bytes();
+        // Half of them have a byte that is another.
+        if cut % 2 == 0 && let Some(at) = text.get_mut(cut) {
+            *at = byte;
+        }
+        let subject = subject("shop", "ann");
+        let found = decode(&text, &subject);
+        prop_assert_eq!(slowly::told(&found), slowly::decode(&text, &subject));
+        let names = ["a", "b", "a b", "%41", "?", "\u{e9}", "c:", "none"];
+        let asked = (0..names.len()).map(|one| Keys::only(names[one..].iter().step_by(2).map(|name| key(name))).unwrap());
+        for keys in asked.chain([Keys::All, Keys::only(names.map(key)).unwrap()]) {
+            let quickly = item::read(&text, &subject, &keys, ms(now)).map_err(|error| error.kind());
+            let slowly = item::profile(&found, &keys, ms(now)).map_err(|error| error.kind());
+            prop_assert_eq!(quickly, slowly, "{:?} of {}", keys, String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn words_are_in_the_order_of_their_ids(a in "[ %:\u{7f}\u{1}\u{e9}!$/;AZ09]{0,4}", b in "[ %:\u{7f}\u{1}\u{e9}!$/;AZ09]{0,4}") {
+        prop_assert_eq!(order(&escaped(&a), &escaped(&b)), a.cmp(&b));
+    }
+
+    #[test]
+    fn ids_are_escaped_as_slowly(id in "(?s).{0,9}|[ :%A-F0-9\u{7f}\u{e9}]{0,9}", word in "(%[0-9A-Fa-f]{0,2}|.|%C3%A9){0,4}") {
+        let written = escaped(&id);
+        prop_assert_eq!(&written, &slowly::escaped(&id));
+        let mut room = String::new();
+        prop_assert_eq!(unescaped(&written, &mut room), Some(id.as_str()).filter(|id| !id.is_empty()));
+        let read = slowly::unescaped(&word).filter(|id| !id.is_empty());
+        prop_assert_eq!(escape::is_escaped_id(&word), read.is_some());
+        prop_assert_eq!(unescaped(&word, &mut room), read.as_deref());
+    }
+}
+
+/// Lines of an item, most of them as we write them, often in order.
+fn lines() -> impl Strategy<Value = Vec<String>> {
+    let key = prop_oneof![
+        6 => prop::sample::select(vec!["a", "b", "a%20b", "c%3A", "%2541", "\u{e9}", "?"]),
+        1 => prop::sample::select(vec!["", "%41", "c:", "%4", "%zz", " ", "\u{b}", "%C3%A9", "??"]),
+    ];
+    let rest = prop_oneof![
+        5 => prop::sample::select(vec!["1 AAECAwQFBgc 0 1", "1 AAECAwQFBgc 2 {\"a\":\"b\"}", "1 AAECAwQFBgc 3 [1,\u{b}2]"]),
+        1 => prop::sample::select(vec![
+            "1 AAECAwQFBgc 0 +11 {\"x\": 1.50} \"\u{e9}\"", "1 AAECAwQFBgc 0 +26 {\"was\":[[\"AAECAwQFBgc\",5]]} 1",
+            "", "1", "rubbish", "2 AAECAwQFBgc 0 1", "1 AAECAwQFBgd 0 1", "1 AAECAwQFBgc 0", "1 AAECAwQFBgc 0 ",
+            "1 AAECAwQFBgc 0 nul", "1 AAECAwQFBgc 2 nul", "1 AAECAwQFBgc 00 1", "1 AAECAwQFBgc 0 \u{b}1", "1 AAECAwQFBgc 7",
+            "1 AAECAwQFBgc 9007199254740992 1", "1 AAECAwQFBgc 0 +2 {} 1", "1 AAECAwQFBgc 0 +2 {}1",
+        ]),
+    ];
+    let space = prop_oneof![9 => Just(" "), 1 => Just("")];
+    let line = (key, space, rest).prop_map(|(key, space, rest)| format!("{key}{space}{rest}\n"));
+    let mark = prop::sample::select(vec!["", "", "", " 1 AAECAwQFBgc 2\n", " 1 AAECAwQFBgc 0\n", " \n"]);
+    (mark, prop::collection::vec(line, 0..7), any::<bool>()).prop_map(|(mark, mut lines, in_order)| {
+        if in_order {
+            lines.sort();
+            lines.dedup();
+        }
+        lines.insert(0, mark.to_owned());
+        lines
+    })
 }
