@@ -1,8 +1,9 @@
 //! Operations of the driver by a deadline.
 //!
-//! The driver has no deadline for an operation, and does not like its futures to be dropped: each operation is a task that
-//! its caller waits for until the deadline. One that has sent nothing by then is ended there and then, so that it cannot send
-//! afterwards; the others end by themselves soon. How many there are is bounded.
+//! The driver has no deadline for an operation, and does not like its futures to be dropped: an operation runs where its
+//! caller waits for it, until the deadline, and becomes a task of its own only if nobody waits any more. One that has sent
+//! nothing by its deadline is ended there and then, so that it cannot send afterwards; the others end by themselves soon. How
+//! many there are is bounded.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use stickystore_core::Result;
 use stickystore_transport::too_late_to_send;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{timeout, timeout_at};
 
@@ -21,22 +22,18 @@ use crate::error::{self, Sent};
 mod attempts;
 mod live;
 mod topology;
+mod work;
 
 use attempts::Attempts;
-pub(crate) use attempts::answered;
+pub(crate) use attempts::{answered, is_repeated, starts_over};
 pub(crate) use live::Live;
+use work::Work;
 
 /// How many connections there are at most, unless the URL says otherwise: the driver's own 10 keep many callers waiting.
 const POOL: u32 = 64;
 
 /// How long after its deadline an operation may go on that was sent, so that the driver ends it in order if an answer is near.
 const AFTERLIFE: Duration = Duration::from_secs(1);
-
-/// How long an operation that is told to end may take to do so. It ends where it waits next, which is at once.
-const ENDS_WITHIN: Duration = Duration::from_millis(50);
-
-/// How often an upsert is sent again that another one overtook: the second time it finds the document.
-const OVERTAKEN_AT_MOST: usize = 10;
 
 /// How long a client may take to be made: what takes time are the names of `mongodb+srv`, of which there are two questions.
 const MADE_WITHIN: Duration = Duration::from_secs(20);
@@ -81,48 +78,49 @@ impl Connection {
     pub(crate) async fn run<T, F>(
         &self,
         deadline: Instant,
-        operation: impl Fn(Arc<Live>) -> F + Send + Sync + 'static,
+        operation: impl FnOnce(Arc<Live>) -> F + Send + 'static,
     ) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = mongodb::error::Result<T>> + Send + 'static,
     {
         let until = tokio::time::Instant::from_std(deadline);
-        let permit = timeout_at(until, Arc::clone(&self.permits).acquire_owned());
-        // It is never closed.
-        let Ok(Ok(permit)) = permit.await else { return Err(too_late_to_send()) };
-        let live = timeout_at(until, self.live()).await.map_err(|_| too_late_to_send())??;
-        let (attempts, asked) = (Arc::new(Attempts::default()), Arc::clone(&live));
-        let (repeated, counted) = (Arc::clone(&self.repeated), Arc::clone(&attempts));
+        let permit = self.permit(until).await?;
+        let live = match self.ready()? {
+            Some(live) => live,
+            None => timeout_at(until, self.live()).await.map_err(|_| too_late_to_send())??,
+        };
+        let attempts = Arc::new(Attempts::default());
+        let counted = Counted { attempts: Arc::clone(&attempts), all: Arc::clone(&self.repeated) };
+        let asked = Arc::clone(&live);
         live.asks();
-        let mut task = tokio::spawn(async move {
-            let _permit = permit;
-            let work = Arc::clone(&counted).of(repeatedly(&live, operation, &counted));
-            let done = timeout_at(until + AFTERLIFE, work).await;
-            repeated.fetch_add(counted.repeated().into(), Ordering::Relaxed);
-            if done.is_ok() {
-                live.hears();
-            }
-            done.unwrap_or_else(|_| Err(error::late(counted.sent(), None)))
+        let mut work = Work::new(until + AFTERLIFE, async move {
+            let (_permit, counted) = (permit, counted);
+            let done = Arc::clone(&counted.attempts).of(operation(Arc::clone(&asked))).await;
+            asked.hears();
+            done.map_err(|error| error::failed(&error, counted.attempts.sent(), asked.topology.missing()))
         });
-        if let Ok(ended) = timeout_at(until, &mut task).await {
-            return ended.unwrap_or_else(|_| Err(error::lost()));
+        if let Ok(done) = timeout_at(until, &mut work).await {
+            return done;
         }
-        if asked.is_silent() {
-            self.replace(&asked);
+        if live.is_silent() {
+            self.replace(&live);
         }
-        let mut sent = attempts.sent();
+        let sent = attempts.sent();
         if sent == Sent::Nothing {
             // It would still be sent if a server came back now.
-            task.abort();
-            match timeout(ENDS_WITHIN, task).await {
-                Ok(Ok(done)) => return done,
-                Ok(Err(ended)) if ended.is_cancelled() => sent = attempts.sent(),
-                Ok(Err(_)) => return Err(error::lost()),
-                Err(_) => sent = Sent::Once,
-            }
+            work.end();
         }
-        Err(error::late(sent, asked.topology.missing()))
+        Err(error::late(sent, live.topology.missing()))
+    }
+
+    async fn permit(&self, until: tokio::time::Instant) -> Result<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let permit = timeout_at(until, Arc::clone(&self.permits).acquire_owned());
+        // It is never closed.
+        permit.await.ok().and_then(|permit| permit.ok()).ok_or_else(too_late_to_send)
     }
 
     /// Lets the next call make another client; this one ends with its operations.
@@ -191,25 +189,16 @@ impl Connection {
     }
 }
 
-/// Runs an operation, and again if an upsert was overtaken: that one has certainly done nothing.
-async fn repeatedly<T, F>(
-    live: &Arc<Live>,
-    operation: impl Fn(Arc<Live>) -> F,
-    attempts: &Attempts,
-) -> Result<T>
-where
-    F: Future<Output = mongodb::error::Result<T>>,
-{
-    for _ in 0..OVERTAKEN_AT_MOST {
-        match operation(Arc::clone(live)).await {
-            Ok(done) => return Ok(done),
-            Err(error) if error::is_overtaken(&error) && attempts.sent() != Sent::Repeatedly => {
-                attempts.forget();
-            }
-            Err(error) => return Err(error::failed(&error, attempts.sent(), live.topology.missing())),
-        }
+/// Counts the repetitions of an operation when it ends, however it ends.
+struct Counted {
+    attempts: Arc<Attempts>,
+    all: Arc<AtomicU64>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.all.fetch_add(self.attempts.repeated().into(), Ordering::Relaxed);
     }
-    Err(error::never_found())
 }
 
 impl fmt::Debug for Connection {

@@ -11,8 +11,9 @@ use stickystore_transport::fastest;
 
 use crate::config::Config;
 use crate::connection::Live;
+use crate::question::primary;
 use crate::schema::INDEX;
-use crate::store::{MongodbStore, primary};
+use crate::store::MongodbStore;
 
 /// Writers whose clocks are further from the server's than this are told.
 const SKEW: Duration = Duration::from_secs(1);
@@ -116,15 +117,12 @@ async fn ask(store: &MongodbStore, call: Call, began: Instant) -> Result<Seen> {
 }
 
 async fn tell(store: &MongodbStore, call: Call, at: At, command: Document) -> Result<Document> {
-    let tell = move |live: Arc<Live>| {
-        let command = command.clone();
-        async move {
-            let database = match at {
-                At::Admin => live.client().database("admin"),
-                At::Ours => live.database().clone(),
-            };
-            database.run_command(command).selection_criteria(primary()).await
-        }
+    let tell = move |live: Arc<Live>| async move {
+        let database = match at {
+            At::Admin => live.client().database("admin"),
+            At::Ours => live.database().clone(),
+        };
+        database.run_command(command).selection_criteria(primary()).await
     };
     store.connection().run(call.deadline, tell).await
 }

@@ -3,7 +3,7 @@
 //! A user is one document, an entry one member of its `entries`. The pipelines judge the same members on the server; a
 //! property test on the real server holds the two together.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 
 use mongodb::bson::{Bson, Document, RawBsonRef, RawDocument, doc};
 use stickystore_core::codec::{decode_was, encode_was};
@@ -22,10 +22,10 @@ pub(crate) const NEVER: i64 = i64::MAX;
 
 /// What a user's document says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct User {
+pub(crate) struct User<'a> {
     pub(crate) mark: Option<Mark>,
-    /// Each with its member's name.
-    pub(crate) slots: Vec<(String, Slot)>,
+    /// Each with its member's name, in the order of the names, each name once.
+    pub(crate) slots: Vec<(&'a str, Slot)>,
 }
 
 /// What an entry's member is at a certain time.
@@ -83,12 +83,16 @@ pub(crate) fn user_of(id: &str, namespace: &Namespace) -> Option<UserId> {
 }
 
 /// The name of an entry's member: the key, with `%25` for `%` and `%00` for the NUL that ends a name in BSON.
-pub(crate) fn field(key: &Key) -> String {
-    key.as_str().replace('%', "%25").replace('\0', "%00")
+pub(crate) fn field(key: &Key) -> Cow<'_, str> {
+    let key = key.as_str();
+    if key.contains(['%', '\0']) { key.replace('%', "%25").replace('\0', "%00").into() } else { key.into() }
 }
 
 /// The key that a member's name stands for; nothing if it is no key's.
 pub(crate) fn key_of(field: &str) -> Option<Key> {
+    if !field.contains('%') {
+        return Key::new(field).ok();
+    }
     let key = Key::new(field.replace("%00", "\0").replace("%25", "%")).ok()?;
     (self::field(&key) == field).then_some(key)
 }
@@ -149,66 +153,64 @@ pub(crate) fn signed(number: u64) -> i64 {
 ///
 /// # Errors
 /// [`not_ours`] if it is no document of this layout.
-pub(crate) fn decode(document: Option<&RawDocument>, shown: Shown, now: UnixMillis) -> Result<User> {
-    match document {
-        None => Ok(User::default()),
-        Some(document) if is_bare(document, shown) => Ok(User::default()),
-        Some(document) => user(document, now).ok_or_else(not_ours),
-    }
-}
-
-fn is_bare(document: &RawDocument, shown: Shown) -> bool {
-    match shown {
-        Shown::Part => matches!(document.get("bare"), Ok(Some(RawBsonRef::Boolean(true)))),
+pub(crate) fn decode(document: Option<&RawDocument>, shown: Shown, now: UnixMillis) -> Result<User<'_>> {
+    let Some(document) = document else { return Ok(User::default()) };
+    let [version, mark, entries, bare] = members(document, ["v", "mark", "entries", "bare"]);
+    let is_bare = match shown {
+        Shown::Part => matches!(bare, Ok(Some(RawBsonRef::Boolean(true)))),
         Shown::Whole => document.iter().all(|member| member.is_ok_and(|(name, _)| as_text(name) == "_id")),
+    };
+    if is_bare {
+        return Ok(User::default());
     }
+    user(version, mark, entries, now).ok_or_else(not_ours)
 }
 
-fn user(document: &RawDocument, now: UnixMillis) -> Option<User> {
-    let Ok(Some(RawBsonRef::Int32(VERSION))) = document.get("v") else { return None };
-    let mark = match document.get("mark").ok()? {
+fn user<'a>(version: Member<'a>, mark: Member<'a>, entries: Member<'a>, now: UnixMillis) -> Option<User<'a>> {
+    let Ok(Some(RawBsonRef::Int32(VERSION))) = version else { return None };
+    let mark = match mark.ok()? {
         None => None,
         Some(mark) => Some(decode_mark(mark)?),
     };
-    let Ok(Some(RawBsonRef::Document(entries))) = document.get("entries") else { return None };
-    let (mut slots, mut names) = (Vec::new(), HashSet::new());
-    let mut twice = HashSet::new();
+    let Ok(Some(RawBsonRef::Document(entries))) = entries else { return None };
+    let mut slots = Vec::new();
     for member in entries.iter_elements() {
         let member = member.ok()?;
-        let name = as_text(member.key());
         // What is not text where text should be is an error of its own, of this entry alone.
         let slot = match member.value() {
             Ok(value) => decode_slot(value, now),
             Err(_) => damaged("is not whole", None),
         };
-        if names.insert(name.to_owned()) {
-            slots.push((name.to_owned(), slot));
-        } else {
-            twice.insert(name.to_owned());
-        }
+        slots.push((as_text(member.key()), slot));
     }
-    for (_, slot) in slots.iter_mut().filter(|(name, _)| twice.contains(name)) {
-        // Pipelines see the first one.
-        let revision = match slot {
-            Slot::Live(entry) => Some(entry.revision),
-            Slot::Damaged(_, revision) => *revision,
-            Slot::Ended => None,
-        };
-        *slot = damaged("stands there twice", revision);
+    if !slots.is_sorted_by(|(one, _), (next, _)| one < next) {
+        slots.sort_by(|(one, _), (next, _)| one.cmp(next));
+        slots.dedup_by(|(again, _), (name, slot)| again == name && is_doubled(slot));
     }
     Some(User { mark, slots })
 }
 
+/// Pipelines see the first one of a name.
+fn is_doubled(slot: &mut Slot) -> bool {
+    let revision = match slot {
+        Slot::Live(entry) => Some(entry.revision),
+        Slot::Damaged(_, revision) => *revision,
+        Slot::Ended => None,
+    };
+    *slot = damaged("stands there twice", revision);
+    true
+}
+
 /// The `_id` of a document.
 pub(crate) fn id_of(document: &RawDocument) -> Option<&str> {
-    text(document, "_id")
+    let [id] = members(document, ["_id"]);
+    text(id)
 }
 
 fn decode_mark(mark: RawBsonRef<'_>) -> Option<Mark> {
     let RawBsonRef::Document(mark) = mark else { return None };
-    let (Ok(Some(RawBsonRef::String(epoch))), Ok(Some(RawBsonRef::Int64(until)))) =
-        (mark.get("epoch"), mark.get("until"))
-    else {
+    let [epoch, until] = members(mark, ["epoch", "until"]);
+    let (Ok(Some(RawBsonRef::String(epoch))), Ok(Some(RawBsonRef::Int64(until)))) = (epoch, until) else {
         return None;
     };
     Some(Mark::new(Epoch::parse(epoch).ok()?, time(until)?))
@@ -216,7 +218,8 @@ fn decode_mark(mark: RawBsonRef<'_>) -> Option<Mark> {
 
 fn decode_slot(member: RawBsonRef<'_>, now: UnixMillis) -> Slot {
     let RawBsonRef::Document(member) = member else { return damaged("is no object", None) };
-    let expiry = match member.get("expiry") {
+    let [expiry, revision, value, extra] = members(member, ["expiry", "revision", "value", "extra"]);
+    let expiry = match expiry {
         Ok(Some(RawBsonRef::Int64(NEVER))) => Expiry::Never,
         Ok(Some(RawBsonRef::Int64(at))) => match time(at) {
             Some(at) => Expiry::At(at),
@@ -227,15 +230,15 @@ fn decode_slot(member: RawBsonRef<'_>, now: UnixMillis) -> Slot {
     if !expiry.is_live(now) {
         return Slot::Ended;
     }
-    let Some(revision) = text(member, "revision").and_then(|text| Revision::parse(text).ok()) else {
+    let Some(revision) = text(revision).and_then(|text| Revision::parse(text).ok()) else {
         return damaged("has no revision", None);
     };
-    let Some(value) = text(member, "value") else { return damaged("has no value", Some(revision)) };
+    let Some(value) = text(value) else { return damaged("has no value", Some(revision)) };
     let Some(value) = Value::new(value).ok().filter(|kept| kept.as_str() == value) else {
         return damaged("has a value that is not JSON", Some(revision));
     };
     let entry = Entry::stored(value, expiry, revision);
-    match member.get("extra") {
+    match extra {
         Ok(None) => Slot::Live(entry),
         Ok(Some(RawBsonRef::String(extra))) => with_extra(entry, extra)
             .map_or_else(|| damaged("has members that are none", Some(revision)), Slot::Live),
@@ -252,9 +255,37 @@ fn as_text<T: AsRef<str> + ?Sized>(name: &T) -> &str {
     name.as_ref()
 }
 
+/// A member of a document, if it is there.
+type Member<'a> = std::result::Result<Option<RawBsonRef<'a>>, NotWhole>;
+
+/// A member that is not whole, or that stands behind one at which the document breaks off.
+#[derive(Debug, Clone, Copy)]
+struct NotWhole;
+
+/// The first member of each of these names, in one go through the document.
+fn members<'a, const N: usize>(document: &'a RawDocument, names: [&str; N]) -> [Member<'a>; N] {
+    let mut members = [Ok(None); N];
+    for element in document.iter_elements() {
+        let Ok(element) = element else {
+            for member in members.iter_mut().filter(|member| matches!(member, Ok(None))) {
+                *member = Err(NotWhole);
+            }
+            break;
+        };
+        let name = as_text(element.key());
+        let mut wanted = members.iter_mut().zip(names);
+        if let Some((member, _)) =
+            wanted.find(|(member, wanted)| *wanted == name && matches!(member, Ok(None)))
+        {
+            *member = element.value().map(Some).map_err(|_| NotWhole);
+        }
+    }
+    members
+}
+
 /// The server compares symbols with strings as if they were the same, and so do we.
-fn text<'a>(member: &'a RawDocument, name: &str) -> Option<&'a str> {
-    match member.get(name) {
+fn text(member: Member<'_>) -> Option<&str> {
+    match member {
         Ok(Some(RawBsonRef::String(text) | RawBsonRef::Symbol(text))) => Some(text),
         _ => None,
     }
@@ -286,13 +317,18 @@ fn namespace_prefix(namespace: &Namespace) -> String {
 
 /// Escapes what separates, what escapes, and what terminals and logs choke on.
 fn push_escaped(out: &mut String, id: &str) {
-    for char in id.chars() {
-        if char <= ' ' || matches!(char, '\x7f' | SEPARATOR | '%' | '"' | '\\') {
+    let is_escaped = |char| char <= ' ' || matches!(char, '\x7f' | SEPARATOR | '%' | '"' | '\\');
+    let mut rest = id;
+    while let Some(plain) = rest.find(is_escaped) {
+        let (before, from) = rest.split_at(plain);
+        out.push_str(before);
+        let mut chars = from.chars();
+        if let Some(char) = chars.next() {
             out.push_str(&format!("%{:02X}", u32::from(char)));
-        } else {
-            out.push(char);
         }
+        rest = chars.as_str();
     }
+    out.push_str(rest);
 }
 
 /// A number as the pipelines compare it.

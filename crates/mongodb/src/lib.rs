@@ -6,6 +6,7 @@ mod diagnose;
 mod error;
 mod layout;
 mod pipeline;
+mod question;
 mod scan;
 mod schema;
 mod store;

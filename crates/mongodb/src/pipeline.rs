@@ -3,17 +3,17 @@
 //! A pipeline judges by core's tables (`decide`) next to the data; the answers are computed by the tables themselves, from
 //! the document as it was before. Nothing of a caller's is ever read as an expression: names and texts are literals.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::time::Duration;
 
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use stickystore_core::decide::{Stored, decide, decide_erase, foreign};
 use stickystore_core::{
     Call, Change, Entry, EpochCheck, Erase, Error, ErrorKind, Limits, Mark, Outcome, Result, Revision,
     UnixMillis, Write,
 };
 
-use crate::layout::{self, NEVER, Shown, Slot, User, VERSION, millis};
+use crate::layout::{self, NEVER, Shown, Slot, VERSION, millis};
 
 /// What an entry's member takes besides the texts of its entry and its key: names, types, revision and expiry.
 const MEMBER_BYTES: usize = 96;
@@ -67,7 +67,7 @@ impl Plan<'_> {
         Run {
             id: self.id(),
             pipeline: writing(self.sent().zip(&fields), self.write.epoch(), self.now, self.grace),
-            projection: layout::projection(fields.iter().map(String::as_str)),
+            projection: layout::projection(fields.iter().map(AsRef::as_ref)),
             // Where a mark is asked for, there is nothing to do without a document.
             creates: creates && !matches!(self.write.epoch(), EpochCheck::Is(Some(_))),
         }
@@ -91,18 +91,18 @@ impl Plan<'_> {
     ) -> Vec<Result<Outcome>> {
         let (is_sent, shown) = (self.is_sent(), self.shown());
         let Self { write, settled, now, .. } = self;
-        let user = if is_sent {
-            before().map(|before| layout::decode(before.as_deref(), shown, now))
-        } else {
-            Ok(Ok(User::default()))
+        let found = if is_sent { before() } else { Ok(None) };
+        let user = match &found {
+            Ok(found) => Ok(layout::decode(found.as_deref(), shown, now)),
+            Err(failed) => Err(failed),
         };
-        let slots = user.iter().flatten().flat_map(|user| &user.slots);
-        let slots: HashMap<_, _> = slots.map(|(name, slot)| (name.as_str(), slot)).collect();
         let judge = |change: &Change| match &user {
-            Err(failed) => Err(failed.clone()),
+            Err(failed) => Err(Error::clone(failed)),
             Ok(Err(_)) => foreign(change, now),
             Ok(Ok(user)) => {
-                let slot = slots.get(layout::field(change.key()).as_str()).copied();
+                let field = layout::field(change.key());
+                let place = user.slots.binary_search_by(|(name, _)| (*name).cmp(&field)).ok();
+                let slot = place.and_then(|place| user.slots.get(place)).map(|(_, slot)| slot);
                 outcome(change, slot, write.epoch(), user.mark, now)
             }
         };
@@ -210,8 +210,8 @@ pub(crate) fn is_in_time(erase: &Erase, now: UnixMillis) -> Result<()> {
 }
 
 /// Whether something stood, from the document before.
-pub(crate) fn stood(erase: &Erase, before: Option<&RawDocumentBuf>, now: UnixMillis) -> Result<bool> {
-    let (mark, stood) = match layout::decode(before.map(AsRef::as_ref), Shown::Whole, now) {
+pub(crate) fn stood(erase: &Erase, before: Option<&RawDocument>, now: UnixMillis) -> Result<bool> {
+    let (mark, stood) = match layout::decode(before, Shown::Whole, now) {
         Ok(user) => (user.mark, user.slots.iter().any(|(_, slot)| *slot != Slot::Ended)),
         Err(_) => (None, true),
     };
@@ -221,7 +221,7 @@ pub(crate) fn stood(erase: &Erase, before: Option<&RawDocumentBuf>, now: UnixMil
 /// The pipeline of these changes, each with its member's name: one stage, which leaves the document as it is if nothing
 /// changes.
 fn writing<'a>(
-    changes: impl Iterator<Item = (&'a Change, &'a String)>,
+    changes: impl Iterator<Item = (&'a Change, &'a Cow<'a, str>)>,
     check: EpochCheck,
     now: UnixMillis,
     grace: Duration,

@@ -1,12 +1,12 @@
 //! Going through a namespace: the users in the order of their ids, each page after the last one's id.
 
-use mongodb::bson::doc;
 use stickystore_core::{
     AsyncScan, Call, Cursor, Error, ErrorKind, Keys, Namespace, Operation, Page, Result, async_trait,
 };
 
 use crate::error::{at, odd_answer};
 use crate::layout::{self, Shown};
+use crate::question::{Of, Question};
 use crate::store::{MongodbStore, profile};
 
 /// The most users of one page, so that it fits into a call.
@@ -41,8 +41,9 @@ impl MongodbStore {
             Some(_) => return Err(Error::new(ErrorKind::Invalid, "this cursor is not one of this store's")),
         };
         let limit = limit.clamp(1, PAGE_AT_MOST);
-        let filter = doc! { "_id": { "$gt": after, "$lt": end } };
-        let documents = self.find(filter, None, limit, call.deadline).await?;
+        let question = Question { of: Of::Between(after, end, limit), projection: None };
+        let found = self.find(question, call.deadline).await?;
+        let documents = found.documents()?;
         let mut page = Page::default();
         let mut last = None;
         for document in &documents {

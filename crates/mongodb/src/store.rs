@@ -1,17 +1,14 @@
 //! The store: calls in, operations out, documents back.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use std::{fmt, slice};
 
 use futures::stream::{self, StreamExt as _};
-use mongodb::bson::{Document, RawDocumentBuf, doc};
-use mongodb::options::{
-    Collation, FindOneAndUpdateOptions, FindOptions, ReadConcern, ReadPreference, ReturnDocument,
-    SelectionCriteria, WriteConcern,
-};
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
+use mongodb::options::{FindOneAndUpdateOptions, ReturnDocument, WriteConcern};
 use stickystore_core::{
     AsyncScan, AsyncStore, Call, Damaged, Effect, Erase, Error, ErrorKind, Eviction, Finding, Key, Keys,
     Loss, Operation, Outcome, Profile, Read, Result, Scope, Sharing, StoreInfo, Subject, UnixMillis, Write,
@@ -20,10 +17,11 @@ use stickystore_core::{
 use stickystore_transport::too_late_to_send;
 
 use crate::config::Config;
-use crate::connection::{Connection, answered};
+use crate::connection::{Connection, Live, is_repeated, starts_over};
 use crate::error::{self, SCHEME, at};
 use crate::layout::{self, Shown, Slot};
 use crate::pipeline::{self, Run};
+use crate::question::{Found, Of, Question, bytewise, left, primary};
 use crate::{diagnose, schema};
 
 /// The most users that one question is about: enough that round trips do not count, few enough that an answer is never far
@@ -38,6 +36,9 @@ const BATCH_WRITES: usize = 16;
 
 /// How many of these questions are asked at the same time, for the same reason.
 const BATCH_READS: usize = 8;
+
+/// How often an upsert is sent again that another one overtook: the second time it finds the document.
+const OVERTAKEN_AT_MOST: usize = 10;
 
 /// How long `close` waits for the servers at most, whatever its deadline says.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -144,7 +145,7 @@ impl MongodbStore {
     async fn ask(&self, call: Call, operation: Operation) -> Result<()> {
         let asked = async {
             self.admit(call)?;
-            let ping = move |live: Arc<crate::connection::Live>| async move {
+            let ping = |live: Arc<Live>| async move {
                 live.database().run_command(doc! { "ping": 1 }).selection_criteria(primary()).await
             };
             self.0.connection.run(call.deadline, ping).await
@@ -152,75 +153,55 @@ impl MongodbStore {
         asked.await.map(drop).map_err(at(operation))
     }
 
-    /// The documents that match, at most so many, in the order of their ids if there may be more.
-    pub(crate) async fn find(
-        &self,
-        filter: Document,
-        projection: Option<Document>,
-        limit: usize,
-        deadline: Instant,
-    ) -> Result<Vec<RawDocumentBuf>> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut options = FindOptions::default();
-        options.projection = projection;
-        options.limit = Some(limit);
-        options.batch_size = u32::try_from(limit).ok();
-        options.sort = Some(doc! { "_id": 1 });
-        options.collation = Some(bytewise());
-        options.read_concern = Some(ReadConcern::majority());
-        options.selection_criteria = Some(primary());
-        let find = move |live: Arc<crate::connection::Live>| {
-            let (filter, mut options) = (filter.clone(), options.clone());
-            options.max_time = Some(left(deadline));
-            async move {
-                let find = || async {
-                    let question = live.collection().find(filter.clone()).with_options(options.clone());
-                    let mut cursor = question.await?;
-                    answered();
-                    let mut found = Vec::new();
-                    while cursor.advance().await? {
-                        found.push(cursor.current().to_owned());
-                    }
-                    Ok(found)
-                };
-                live.settled(find).await
-            }
-        };
+    /// What the collection answers to this.
+    pub(crate) async fn find(&self, question: Question, deadline: Instant) -> Result<Found> {
+        let find = move |live: Arc<Live>| async move { live.settled(|| question.ask(&live, deadline)).await };
         self.0.connection.run(deadline, find).await
     }
 
-    /// Runs a pipeline; the document as it was before.
-    async fn modify(&self, run: Run, deadline: Instant) -> Result<Option<RawDocumentBuf>> {
-        let Run { id, pipeline, projection, creates } = run;
-        let mut options = FindOneAndUpdateOptions::default();
-        options.projection = projection;
-        options.upsert = Some(creates);
-        options.return_document = Some(ReturnDocument::Before);
-        options.collation = Some(bytewise());
-        let modify = move |live: Arc<crate::connection::Live>| {
-            let (id, pipeline, mut options) = (id.clone(), pipeline.clone(), options.clone());
-            let left = left(deadline);
-            options.max_time = Some(left);
-            let mut concern = WriteConcern::majority();
-            concern.w_timeout = Some(left);
-            options.write_concern = Some(concern);
-            async move {
-                live.collection()
-                    .find_one_and_update(doc! { "_id": id }, pipeline)
-                    .with_options(options)
-                    .await
+    /// Runs a pipeline, and again if an upsert was overtaken: that one has certainly done nothing. The document as it was
+    /// before.
+    async fn modify(&self, job: impl Fn() -> Run, deadline: Instant) -> Result<Option<RawDocumentBuf>> {
+        for _ in 0..OVERTAKEN_AT_MOST {
+            let Run { id, pipeline, projection, creates } = job();
+            let modify = move |live: Arc<Live>| async move {
+                let left = left(deadline);
+                let mut concern = WriteConcern::majority();
+                concern.w_timeout = Some(left);
+                let mut options = FindOneAndUpdateOptions::default();
+                options.projection = projection;
+                options.upsert = Some(creates);
+                options.return_document = Some(ReturnDocument::Before);
+                options.collation = Some(bytewise());
+                options.max_time = Some(left);
+                options.write_concern = Some(concern);
+                let modify = live.collection().find_one_and_update(doc! { "_id": id }, pipeline);
+                match modify.with_options(options).await {
+                    Ok(before) => Ok(Some(before)),
+                    Err(error) if error::is_overtaken(&error) && !is_repeated() => {
+                        starts_over();
+                        Ok(None)
+                    }
+                    Err(error) => Err(error),
+                }
+            };
+            if let Some(before) = self.0.connection.run(deadline, modify).await? {
+                return Ok(before);
             }
-        };
-        self.0.connection.run(deadline, modify).await
+        }
+        Err(error::never_found())
     }
 
     /// Does these jobs, each of the user with this id; an answer for each. Those of one user one after the other, and none
     /// any more after one whose outcome is unknown: it could still happen, and then would be the last.
-    async fn modify_all<J: Fn() -> Run + Send>(
+    async fn modify_all<J: Fn() -> Run + Send + Sync>(
         &self,
         jobs: Vec<(String, J)>,
         deadline: Instant,
     ) -> Vec<Result<Option<RawDocumentBuf>>> {
+        if let [(_, job)] = jobs.as_slice() {
+            return vec![self.modify(job, deadline).await];
+        }
         let mut users: HashMap<String, Vec<(usize, J)>> = HashMap::new();
         for (place, (id, job)) in jobs.into_iter().enumerate() {
             users.entry(id).or_default().push((place, job));
@@ -233,7 +214,7 @@ impl MongodbStore {
                     Some(failed) => Err(failed.clone().with_effect(Effect::NotApplied)),
                     // What cannot be sent any more need not be made.
                     None if Instant::now() >= deadline => Err(too_late_to_send()),
-                    None => self.modify(job(), deadline).await,
+                    None => self.modify(job, deadline).await,
                 };
                 let unknown = answer.as_ref().err().filter(|error| error.effect() == Effect::Unknown);
                 failed = failed.or_else(|| unknown.cloned());
@@ -247,39 +228,52 @@ impl MongodbStore {
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
-    /// The documents of these reads by their ids, in chunks; a chunk that failed is that error for each.
-    async fn read_all(
-        &self,
-        reads: &[Read],
-        deadline: Instant,
-    ) -> Vec<(Result<Option<RawDocumentBuf>>, Shown)> {
-        let projection = wanted(reads);
-        let shown = if projection.is_some() { Shown::Part } else { Shown::Whole };
+    /// The profile of one user.
+    async fn read_one(&self, call: Call, read: &Read) -> Result<Profile> {
+        let (projection, shown) = wanted(slice::from_ref(read));
+        let question = Question { of: Of::One(layout::id(&read.subject)), projection };
+        let found = self.find(question, call.deadline).await?;
+        profile(&read.keys, found.first()?, shown, call.now)
+    }
+
+    /// The profiles of these users, who are asked for in chunks; a chunk that failed is that error for each.
+    async fn read_many(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
+        let (projection, shown) = wanted(reads);
         let ids: Vec<_> = reads.iter().map(|read| layout::id(&read.subject)).collect();
-        let distinct: BTreeSet<_> = ids.iter().map(String::as_str).collect();
-        let distinct: Vec<_> = distinct.into_iter().collect();
+        let mut distinct: Vec<_> = ids.iter().map(String::as_str).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
         let chunks = chunks(&distinct);
         let find = |chunk: &[&str]| {
-            let filter = match chunk {
-                [id] => doc! { "_id": *id },
-                ids => doc! { "_id": { "$in": ids.to_vec() } },
-            };
-            self.find(filter, projection.clone(), chunk.len(), deadline)
+            let these = chunk.iter().copied().map(str::to_owned).collect();
+            let question = Question { of: Of::These(these), projection: projection.clone() };
+            self.find(question, call.deadline)
         };
         let questions: Vec<_> = chunks.iter().map(|chunk| find(chunk)).collect();
         let found: Vec<_> = stream::iter(questions).buffered(BATCH_READS).collect().await;
-        let mut by_id: HashMap<&str, Result<&RawDocumentBuf>> = HashMap::new();
+        // In the order of the ids.
+        let mut answers: Vec<Result<Option<&RawDocument>>> = Vec::with_capacity(distinct.len());
         for (chunk, found) in chunks.iter().zip(&found) {
-            match found {
+            match found.as_ref().map_err(Error::clone).and_then(Found::documents) {
                 Ok(documents) => {
-                    let named = documents.iter().filter_map(|one| Some((layout::id_of(one)?, Ok(one))));
-                    by_id.extend(named);
+                    let first = answers.len();
+                    answers.resize(first + chunk.len(), Ok(None));
+                    for document in documents {
+                        let place = layout::id_of(document).and_then(|id| chunk.binary_search(&id).ok());
+                        if let Some(answer) = place.and_then(|place| answers.get_mut(first + place)) {
+                            *answer = Ok(Some(document));
+                        }
+                    }
                 }
-                Err(error) => by_id.extend(chunk.iter().map(|id| (*id, Err(error.clone())))),
+                Err(error) => answers.extend(chunk.iter().map(|_| Err(error.clone()))),
             }
         }
-        let answer = |id: &String| by_id.get(id.as_str()).cloned().transpose().map(Option::<&_>::cloned);
-        ids.iter().map(|id| (answer(id), shown)).collect()
+        let answer = |id: &String| {
+            let place = distinct.binary_search(&id.as_str()).ok();
+            place.and_then(|place| answers.get(place)).cloned().unwrap_or_else(|| Err(error::odd_answer()))
+        };
+        let profile = |(read, id): (&Read, &String)| profile(&read.keys, answer(id)?, shown, call.now);
+        reads.iter().zip(&ids).map(profile).collect()
     }
 }
 
@@ -294,11 +288,11 @@ impl AsyncStore for MongodbStore {
         if let Err(error) = self.admit(call) {
             return vec![Err(at(error)); reads.len()];
         }
-        let found = self.read_all(reads, call.deadline).await;
-        let profile = |(read, (found, shown)): (&Read, (Result<Option<RawDocumentBuf>>, Shown))| {
-            profile(&read.keys, found?.as_ref(), shown, call.now)
+        let profiles = match reads {
+            [read] => vec![self.read_one(call, read).await],
+            _ => self.read_many(call, reads).await,
         };
-        reads.iter().zip(found).map(|item| profile(item).map_err(&at)).collect()
+        profiles.into_iter().map(|profile| profile.map_err(&at)).collect()
     }
 
     async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
@@ -330,7 +324,7 @@ impl AsyncStore for MongodbStore {
         let mut befores = self.modify_all(jobs.collect(), call.deadline).await.into_iter();
         let mut stood = |erase: &Erase| {
             let before = befores.next().unwrap_or_else(|| Err(error::odd_answer()))?;
-            pipeline::stood(erase, before.as_ref(), call.now)
+            pipeline::stood(erase, before.as_deref(), call.now)
         };
         let answers = erases.iter().zip(refused);
         answers.map(|(erase, refused)| refused.map_or_else(|| stood(erase), Err).map_err(&at)).collect()
@@ -364,30 +358,21 @@ impl fmt::Debug for MongodbStore {
     }
 }
 
-/// Whatever the URL says: other members may be behind.
-pub(crate) fn primary() -> SelectionCriteria {
-    SelectionCriteria::ReadPreference(ReadPreference::Primary)
+/// What these reads want of every document, and what of it the answers show then.
+fn wanted(reads: &[Read]) -> (Option<Document>, Shown) {
+    let projection = projection(reads);
+    let shown = if projection.is_some() { Shown::Part } else { Shown::Whole };
+    (projection, shown)
 }
 
-/// Whatever the collection says: ids, revisions and values are the same only if their bytes are.
-fn bytewise() -> Collation {
-    Collation::builder().locale("simple").build()
-}
-
-/// How long the server may take: what comes later is of no use to the caller.
-fn left(deadline: Instant) -> Duration {
-    // Zero would mean without end.
-    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
-}
-
-/// What these reads want of every document; nothing if one wants everything.
-fn wanted(reads: &[Read]) -> Option<Document> {
+/// Nothing if one wants everything.
+fn projection(reads: &[Read]) -> Option<Document> {
     let mut fields = BTreeSet::new();
     for read in reads {
         let Keys::Only(keys) = &read.keys else { return None };
         fields.extend(keys.iter().map(layout::field));
     }
-    layout::projection(fields.iter().map(String::as_str))
+    layout::projection(fields.iter().map(AsRef::as_ref))
 }
 
 /// Which of these are asked for together.
@@ -408,15 +393,15 @@ fn chunks<'a>(ids: &'a [&'a str]) -> Vec<&'a [&'a str]> {
 /// A profile from a user's document.
 pub(crate) fn profile(
     keys: &Keys,
-    document: Option<&RawDocumentBuf>,
+    document: Option<&RawDocument>,
     shown: Shown,
     now: UnixMillis,
 ) -> Result<Profile> {
-    let user = layout::decode(document.map(AsRef::as_ref), shown, now)?;
-    let (mut entries, mut damaged) = (Vec::new(), Vec::new());
+    let user = layout::decode(document, shown, now)?;
+    let (mut entries, mut damaged) = (Vec::with_capacity(user.slots.len()), Vec::new());
     for (name, slot) in user.slots {
         // A name that no key of ours can have is told apart as well as it can be.
-        let (key, is_ours) = match layout::key_of(&name) {
+        let (key, is_ours) = match layout::key_of(name) {
             Some(key) => (key, true),
             None => (Key::new(name).or_else(|_| Key::new("?"))?, false),
         };

@@ -36,8 +36,7 @@ impl Attempts {
         self.made.load(Ordering::SeqCst).saturating_sub(1)
     }
 
-    /// What was sent until here has certainly done nothing.
-    pub(crate) fn forget(&self) {
+    fn forget(&self) {
         self.made.store(0, Ordering::SeqCst);
     }
 }
@@ -57,7 +56,12 @@ pub(crate) fn answered() {
     let _ = ATTEMPTS.try_with(|attempts| attempts.answered.store(true, Ordering::SeqCst));
 }
 
-/// What was asked for until here was something else.
+/// Whether the operation that runs here was sent more than once.
+pub(crate) fn is_repeated() -> bool {
+    ATTEMPTS.try_with(|attempts| attempts.sent() == Sent::Repeatedly).unwrap_or(true)
+}
+
+/// What was sent until here was something else, or has certainly done nothing.
 pub(crate) fn starts_over() {
     let _ = ATTEMPTS.try_with(|attempts| attempts.forget());
 }

@@ -1,5 +1,6 @@
 //! What the driver tells of the servers: which one takes writes, how many did so far, and why there is none.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mongodb::ServerType;
@@ -11,20 +12,22 @@ use crate::error;
 
 /// What the driver knows of the servers.
 #[derive(Default)]
-pub(crate) struct Topology(Mutex<Known>);
+pub(crate) struct Topology {
+    known: Mutex<Known>,
+    /// How many primaries there were, one after the other.
+    term: AtomicU64,
+}
 
 #[derive(Default)]
 struct Known {
     primary: Option<ServerAddress>,
-    /// How many primaries there were, one after the other.
-    term: u64,
     /// Why a server could not be asked.
     reason: Option<Error>,
 }
 
 impl Topology {
     pub(crate) fn hear(&self, event: &SdamEvent) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             SdamEvent::TopologyDescriptionChanged(change) => {
                 let takes_writes = |kind: ServerType| {
@@ -40,7 +43,7 @@ impl Topology {
                 let primary = servers.iter().find(|(_, server)| takes_writes(server.server_type()));
                 let primary = primary.map(|(address, _)| (*address).clone());
                 if primary.is_some() && primary != known.primary {
-                    known.term += 1;
+                    self.term.fetch_add(1, Ordering::SeqCst);
                 }
                 known.primary = primary;
                 let reason = servers.values().find_map(|server| server.error().map(error::unreachable));
@@ -58,12 +61,12 @@ impl Topology {
 
     /// Why nothing takes writes, if that is known of nothing.
     pub(crate) fn missing(&self) -> Option<Error> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.reason.clone().filter(|_| known.primary.is_none())
     }
 
     /// Which primary it is that there is, or was last: the first, the second, and so on; 0 if there was none yet.
     pub(crate) fn term(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).term
+        self.term.load(Ordering::SeqCst)
     }
 }

@@ -32,13 +32,13 @@ fn raw(document: &Document) -> RawDocumentBuf {
     RawDocumentBuf::try_from(document).unwrap()
 }
 
-fn whole(document: &Document, now: u64) -> Result<User> {
-    decode(Some(&raw(document)), Shown::Whole, ms(now))
+fn whole(document: &RawDocument, now: u64) -> Result<User<'_>> {
+    decode(Some(document), Shown::Whole, ms(now))
 }
 
 fn slot(member: impl Into<Bson>, now: u64) -> Slot {
     let document = doc! { "_id": "n:u", "v": VERSION, "entries": { "k": member.into() } };
-    whole(&document, now).unwrap().slots.remove(0).1
+    whole(&raw(&document), now).unwrap().slots.remove(0).1
 }
 
 #[test]
@@ -63,12 +63,13 @@ fn the_layout_is_frozen() {
     let golden = include_str!("../../golden/document-v1.json").trim_end();
     let shown = Bson::Document(document.clone()).into_canonical_extjson();
     assert_eq!(format!("{shown}"), golden.lines().map(str::trim).collect::<String>());
-    let user = whole(&document, 1).unwrap();
+    let raw = raw(&document);
+    let user = whole(&raw, 1).unwrap();
     assert_eq!(user.mark, Some(mark()));
     let keys: Vec<_> = user.slots.iter().map(|(name, _)| key_of(name).unwrap()).collect();
-    assert_eq!(keys, [key("button"), nasty, dotted]);
+    assert_eq!(keys, [dotted, nasty, key("button")]);
     let slots: Vec<_> = user.slots.into_iter().map(|(_, slot)| slot).collect();
-    assert_eq!(slots, [Slot::Live(entry()), Slot::Live(never), Slot::Live(more)]);
+    assert_eq!(slots, [Slot::Live(more), Slot::Live(never), Slot::Live(entry())]);
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn what_a_newer_version_added_beside_it_does_not_matter() {
     member.insert("note", doc! { "x": 1 });
     assert_eq!(slot(member, 1), Slot::Live(entry()));
     let document = doc! { "_id": "n:u", "v": VERSION, "note": 1, "entries": {} };
-    assert_eq!(whole(&document, 1).unwrap(), User::default());
+    assert_eq!(whole(&raw(&document), 1).unwrap(), User::default());
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn what_has_ended_is_not_looked_into() {
 #[test]
 fn a_document_that_is_not_ours_is_never_taken_for_an_absent_user() {
     let ours = || doc! { "_id": "n:u", "v": VERSION, "mark": encode_mark(mark()), "entries": {} };
-    whole(&ours(), 1).unwrap();
+    whole(&raw(&ours()), 1).unwrap();
     let with = |name: &str, value: Bson| {
         let mut document = ours();
         document.insert(name, value);
@@ -180,12 +181,43 @@ fn a_document_that_is_not_ours_is_never_taken_for_an_absent_user() {
     }
     for document in wrong {
         assert_eq!(
-            whole(&document, 1).unwrap_err().kind(),
+            whole(&raw(&document), 1).unwrap_err().kind(),
             stickystore_core::ErrorKind::Corrupt,
             "{document}"
         );
     }
-    assert_eq!(whole(&doc! { "_id": "n:u" }, 1).unwrap(), User::default());
+    assert_eq!(whole(&raw(&doc! { "_id": "n:u" }), 1).unwrap(), User::default());
+}
+
+#[test]
+fn a_name_that_stands_there_twice_is_damage_under_the_revision_of_the_first() {
+    let twice = |first: &Document, second: &Document| {
+        let mut entries = RawDocumentBuf::new();
+        for (name, member) in [("b", first), ("a", first), ("b", second), ("b", first)] {
+            entries.append(name, raw(member));
+        }
+        let mut document = RawDocumentBuf::new();
+        document.append("v", VERSION);
+        document.append("entries", entries);
+        let slots = whole(&document, 1).unwrap().slots;
+        let names: Vec<_> = slots.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["a", "b"]);
+        slots.into_iter().map(|(_, slot)| slot).next_back().unwrap()
+    };
+    let (good, ended) = (encode(&entry()), doc! { "expiry": 1_i64 });
+    assert_eq!(twice(&good, &ended), damaged("stands there twice", Some(entry().revision)));
+    assert_eq!(twice(&ended, &good), damaged("stands there twice", None));
+}
+
+#[test]
+fn what_stands_behind_the_place_where_a_document_breaks_off_is_not_whole() {
+    let mut bytes = raw(&doc! { "a": 1, "b": 2 }).into_bytes();
+    // The type of the second member, which is none.
+    *bytes.get_mut(11).unwrap() = 0x42;
+    let document = RawDocument::from_bytes(&bytes).unwrap();
+    let [behind, before] = members(document, ["b", "a"]);
+    assert!(matches!(before, Ok(Some(RawBsonRef::Int32(1)))), "{before:?}");
+    assert!(behind.is_err(), "{behind:?}");
 }
 
 #[test]
