@@ -31,11 +31,18 @@ enum What {
 
 #[tokio::main]
 async fn main() {
-    let url = std::env::var("STICKYSTORE_MEMCACHED_URL").unwrap_or_else(|_| "memcache://127.0.0.1".to_owned());
+    let url =
+        std::env::var("STICKYSTORE_MEMCACHED_URL").unwrap_or_else(|_| "memcache://127.0.0.1".to_owned());
     let only = std::env::args().nth(1);
     let store = MemcachedStore::connect(&Config::from_url(&url).unwrap(), within()).await.unwrap();
-    let whats = [1, 5, 50, 500].map(What::Load).into_iter().chain([What::Get, What::AssignExisting, What::AssignNew, What::Put]);
-    let whats: Vec<_> = whats.filter(|what| only.as_ref().is_none_or(|only| *only == format!("{what:?}"))).collect();
+    let whats = [1, 5, 50, 500].map(What::Load).into_iter().chain([
+        What::Get,
+        What::AssignExisting,
+        What::AssignNew,
+        What::Put,
+    ]);
+    let whats: Vec<_> =
+        whats.filter(|what| only.as_ref().is_none_or(|only| *only == format!("{what:?}"))).collect();
     for callers in [1, 64] {
         println!("{callers} callers: processor time in microseconds, ours / bare get");
         for what in &whats {
@@ -85,7 +92,8 @@ impl What {
                 assert!(matches!(told, Outcome::Kept(_)));
             }
             Self::AssignNew => {
-                let told = store.insert(within(), &subject(), EpochCheck::Is(None), key, entry()).await.unwrap();
+                let told =
+                    store.insert(within(), &subject(), EpochCheck::Is(None), key, entry()).await.unwrap();
                 assert_eq!(told, Outcome::Inserted);
             }
             Self::Put => assert_eq!(store.put(within(), user, key, entry()).await.unwrap(), Outcome::Written),

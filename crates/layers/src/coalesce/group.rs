@@ -54,6 +54,11 @@ impl<K: Kind> Group<K> {
         &self.runtime
     }
 
+    /// How many callers have something in it.
+    pub(super) fn callers(&self) -> usize {
+        self.tickets.len()
+    }
+
     /// Whom it changes.
     pub(super) fn users(&self) -> Vec<u64> {
         self.tickets.iter().flat_map(|ticket| &ticket.users).copied().collect()

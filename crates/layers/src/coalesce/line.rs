@@ -18,6 +18,9 @@ use super::waiting::Waiting;
 /// How long the store may overrun the deadline of a batch: what the contract gives it.
 pub(super) const OVERRUN: Duration = Duration::from_millis(100);
 
+/// When so many callers have just got their answers together, most of them are about to ask again.
+const MANY: usize = 8;
+
 /// Calls of one kind, over one store.
 pub(super) struct Line<K: Kind, S> {
     store: Arc<S>,
@@ -35,6 +38,10 @@ struct State<K: Kind> {
     /// In the order in which they came.
     waiting: VecDeque<Ticket<K>>,
     next_id: u64,
+    /// How many callers the batch had that came back last.
+    last: usize,
+    /// Whether the next to leave is giving others the time to come along.
+    is_gathering: bool,
 }
 
 /// When a call goes.
@@ -47,7 +54,14 @@ pub(super) enum Turn<K: Kind, S: AsyncStore> {
 
 impl<K: Kind, S: AsyncStore> Line<K, S> {
     pub(super) fn new(store: Arc<S>, bounds: Bounds) -> Arc<Self> {
-        let state = State { flying: 0, busy: HashSet::new(), waiting: VecDeque::new(), next_id: 0 };
+        let state = State {
+            flying: 0,
+            busy: HashSet::new(),
+            waiting: VecDeque::new(),
+            next_id: 0,
+            last: 0,
+            is_gathering: false,
+        };
         Arc::new(Self {
             store,
             bounds,
@@ -75,10 +89,11 @@ impl<K: Kind, S: AsyncStore> Line<K, S> {
         let is_large = asked.is_empty() || asked.len() > self.bounds.users || bytes > self.bounds.bytes;
         let mut state = self.state();
         let goes = (is_large || state.flying < self.bounds.in_flight) && !state.is_held(&users);
-        if goes {
+        let gathers = state.is_gathering || state.last >= MANY;
+        if goes && (is_large || !gathers) {
             state.depart(&users);
             drop(state);
-            return Turn::Now(Some(Flight::new(self, users)));
+            return Turn::Now(Some(Flight::new(self, users, 1)));
         }
         // Without one, nobody could tell it that its turn has come.
         let Ok(runtime) = Handle::try_current() else { return Turn::Now(None) };
@@ -87,9 +102,23 @@ impl<K: Kind, S: AsyncStore> Line<K, S> {
         let (answer, receiver) = oneshot::channel();
         let items = asked.iter().map(Ask::item).collect();
         let alone = asked.iter().any(|one| one.ends_soon(call.now));
+        let begins = (goes && !state.is_gathering).then(|| runtime.clone());
+        state.is_gathering |= begins.is_some();
         state.waiting.push_back(Ticket { id, call, items, bytes, users, alone, runtime, answer });
         drop(state);
+        if let Some(runtime) = begins {
+            self.gather(&runtime);
+        }
         Turn::Later(Waiting::new(Arc::clone(self), id, call.deadline, receiver))
+    }
+
+    /// Lets those who are about to ask come along: they have their answers and are next on the runtime.
+    fn gather(self: &Arc<Self>, runtime: &Handle) {
+        let gathering = Gathering(Arc::clone(self));
+        drop(runtime.spawn(async move {
+            tokio::task::yield_now().await;
+            drop(gathering);
+        }));
     }
 
     /// Lets one who has waited for long go, with others, however many are in flight; unless an earlier write of the same
@@ -117,9 +146,19 @@ impl<K: Kind, S: AsyncStore> Line<K, S> {
     }
 
     /// Something has come back: those leave who waited for that.
-    fn land(self: &Arc<Self>, users: &[u64]) {
+    fn land(self: &Arc<Self>, users: &[u64], callers: usize) {
         let mut state = self.state();
         state.land(users);
+        state.last = callers;
+        if callers >= MANY
+            && !state.is_gathering
+            && let Some(next) = state.waiting.front()
+        {
+            let runtime = next.runtime.clone();
+            state.is_gathering = true;
+            drop(state);
+            return self.gather(&runtime);
+        }
         let groups = state.leaving(self.bounds);
         drop(state);
         groups.into_iter().for_each(|group| self.spawn(group));
@@ -127,7 +166,7 @@ impl<K: Kind, S: AsyncStore> Line<K, S> {
 
     /// Asks for a group, where one of its callers is.
     fn spawn(self: &Arc<Self>, group: Group<K>) {
-        let flight = Flight::new(self, group.users());
+        let flight = Flight::new(self, group.users(), group.callers());
         let runtime = group.runtime().clone();
         drop(runtime.spawn(async move {
             let answered = group.ask(flight.line.store()).await;
@@ -165,7 +204,8 @@ impl<K: Kind> State<K> {
     /// Those who leave now, in as many groups as there is room for.
     fn leaving(&mut self, bounds: Bounds) -> Vec<Group<K>> {
         let mut groups = Vec::new();
-        while self.flying < bounds.in_flight
+        while !self.is_gathering
+            && self.flying < bounds.in_flight
             && let Some(group) = self.form(bounds)
         {
             groups.push(group);
@@ -228,21 +268,35 @@ impl<K: Kind> State<K> {
     }
 }
 
+/// Those who wait leave when this is dropped, also by a runtime that ends.
+struct Gathering<K: Kind, S: AsyncStore>(Arc<Line<K, S>>);
+
+impl<K: Kind, S: AsyncStore> Drop for Gathering<K, S> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_gathering = false;
+        let groups = state.leaving(self.0.bounds);
+        drop(state);
+        groups.into_iter().for_each(|group| self.0.spawn(group));
+    }
+}
+
 /// A call or batch that is in flight; it has come back when this is dropped.
 pub(super) struct Flight<K: Kind, S: AsyncStore> {
     line: Arc<Line<K, S>>,
     users: Vec<u64>,
+    callers: usize,
 }
 
 impl<K: Kind, S: AsyncStore> Flight<K, S> {
-    fn new(line: &Arc<Line<K, S>>, users: Vec<u64>) -> Self {
-        Self { line: Arc::clone(line), users }
+    fn new(line: &Arc<Line<K, S>>, users: Vec<u64>, callers: usize) -> Self {
+        Self { line: Arc::clone(line), users, callers }
     }
 }
 
 impl<K: Kind, S: AsyncStore> Drop for Flight<K, S> {
     fn drop(&mut self) {
-        self.line.land(&self.users);
+        self.line.land(&self.users, self.callers);
     }
 }
 

@@ -45,6 +45,29 @@ async fn reads_that_come_while_one_is_in_flight_leave_together_when_it_is_back()
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_who_came_back_together_leave_together_again() {
+    let (store, scripted) = coalesced(1);
+    let users: Vec<_> = (0..20).map(|user| format!("user{user}")).collect();
+    let twice = |user: &String| {
+        let (store, user) = (store.clone(), subject(user));
+        tokio::spawn(async move {
+            store.load(call(), &user).await.unwrap();
+            store.load(call(), &user).await.unwrap();
+        })
+    };
+    let callers: Vec<_> = users.iter().map(twice).collect();
+    for place in 0..3 {
+        scripted.seen().await;
+        scripted.answer(place).await;
+    }
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let sizes = scripted.calls().into_iter().map(|seen| seen.what.matches("user").count());
+    assert_eq!(sizes.collect::<Vec<_>>(), [1, 19, 20], "who came first went alone; then everybody, together");
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_calls_as_may_be_in_flight_go_at_once_by_themselves() {
     let (store, scripted) = coalesced(3);
     let _calls = ["ann", "bob", "cid", "dan"].map(|user| load(&store, user));
