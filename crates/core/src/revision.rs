@@ -97,7 +97,8 @@ const NO_SEXTET: u8 = 1 << 6;
 #[expect(clippy::indexing_slicing, reason = "it is done while compiling")]
 const SEXTETS: [u8; 256] = {
     let mut sextets = [NO_SEXTET; 256];
-    let digits: &[u8; NO_SEXTET as usize] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let digits: &[u8; NO_SEXTET as usize] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut value = 0_u8;
     while value < NO_SEXTET {
         sextets[digits[value as usize] as usize] = value;

@@ -164,7 +164,8 @@ fn split_head(text: &[u8]) -> Option<(&[u8], u64, &[u8])> {
 
 /// Whether there is nothing behind what could be a head.
 fn lacks_value(text: &[u8]) -> bool {
-    let is_so = |(name, _, rest): (&[u8], u64, &[u8])| std::str::from_utf8(name).is_ok() && !rest.starts_with(b" ");
+    let is_so =
+        |(name, _, rest): (&[u8], u64, &[u8])| std::str::from_utf8(name).is_ok() && !rest.starts_with(b" ");
     split_head(text).is_some_and(is_so)
 }
 

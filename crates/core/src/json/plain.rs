@@ -121,8 +121,30 @@ mod tests {
     #[test]
     fn what_is_not_json_is_not_plain() {
         for text in [
-            "", "nul", "1 2", "01", "-", "-01", "{\"a\":}", "{\"a\"}", "{\"a\":1,}", "[1,]", "[,1]", "{,}", "'a'", "\"\n\"",
-            "\"a", "\"aaaaaaaa", "\"aaaaaaa\u{1f}\"", "{\"a\":1]", "[1}", "{1:1}", "[[]", "1,2", "\"a\"b", "truefalse",
+            "",
+            "nul",
+            "1 2",
+            "01",
+            "-",
+            "-01",
+            "{\"a\":}",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "[1,]",
+            "[,1]",
+            "{,}",
+            "'a'",
+            "\"\n\"",
+            "\"a",
+            "\"aaaaaaaa",
+            "\"aaaaaaa\u{1f}\"",
+            "{\"a\":1]",
+            "[1}",
+            "{1:1}",
+            "[[]",
+            "1,2",
+            "\"a\"b",
+            "truefalse",
         ] {
             assert!(!is_plain(text) && !is_json(text), "{text}");
         }
@@ -131,7 +153,9 @@ mod tests {
     #[test]
     fn a_string_ends_wherever_its_quote_is() {
         for before in 0..40 {
-            for (char, is) in [('\u{1}', false), ('\u{1f}', false), (' ', true), ('\u{e9}', true), ('\u{7f}', true)] {
+            for (char, is) in
+                [('\u{1}', false), ('\u{1f}', false), (' ', true), ('\u{e9}', true), ('\u{7f}', true)]
+            {
                 let text = format!("\"{}{char}\"", "x".repeat(before));
                 assert_eq!((is_plain(&text), is_json(&text)), (is, is), "{text:?}");
             }

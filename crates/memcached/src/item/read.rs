@@ -77,7 +77,9 @@ fn some(lines: &Lines<'_>, keys: &KeySet, now: UnixMillis) -> Option<Taken> {
             return None;
         }
     }
-    if wanted.iter().any(|wanted| wanted.line.is_none()) && lines.clone().any(|line| line.key_word().is_none()) {
+    if wanted.iter().any(|wanted| wanted.line.is_none())
+        && lines.clone().any(|line| line.key_word().is_none())
+    {
         return None;
     }
     wanted.sort_unstable_by_key(|wanted| wanted.key);

@@ -150,7 +150,8 @@ fn is_head_of(head: &[u8], subject: &Subject) -> bool {
 
 /// Whether an item of anybody begins with this line.
 fn is_head(head: &[u8]) -> bool {
-    words_of(head).is_some_and(|words| words.iter().all(|word| std::str::from_utf8(word).is_ok_and(is_escaped_id)))
+    words_of(head)
+        .is_some_and(|words| words.iter().all(|word| std::str::from_utf8(word).is_ok_and(is_escaped_id)))
 }
 
 /// Namespace and user, as they are written.

@@ -165,7 +165,8 @@ fn first_line(arrived: &[u8]) -> Result<Option<(&str, usize)>, Garbled> {
     let Some(next) = feeds.find_map(|at| looked_at.get(..=at)?.ends_with(END).then_some(at + 1)) else {
         return if arrived.len() > LONGEST_LINE { Err(Garbled) } else { Ok(None) };
     };
-    let line = arrived.get(..next - END.len()).and_then(|line| std::str::from_utf8(line).ok()).ok_or(Garbled)?;
+    let line =
+        arrived.get(..next - END.len()).and_then(|line| std::str::from_utf8(line).ok()).ok_or(Garbled)?;
     Ok(Some((line, next)))
 }
 

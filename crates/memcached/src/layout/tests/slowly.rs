@@ -19,7 +19,11 @@ pub(super) fn told(found: &Found<'_>) -> Result<Told, ()> {
         Slot::Line { text, expiry } => Ok((text.to_vec(), *expiry)),
         Slot::Damaged { lines, damage } => Err((owned(lines), *damage)),
     };
-    let slots = item.slots.keys().zip(item.slots.iter()).map(|(key, (_, slot))| (key.as_str().to_owned(), told(slot)));
+    let slots = item
+        .slots
+        .keys()
+        .zip(item.slots.iter())
+        .map(|(key, (_, slot))| (key.as_str().to_owned(), told(slot)));
     let strays = item.strays.iter().map(|(key, lines)| (key.clone(), owned(lines)));
     Ok(Some((item.mark, slots.collect(), strays.collect())))
 }
