@@ -168,6 +168,14 @@ mod tests {
     }
 
     #[test]
+    fn what_encode_writes_is_read_quickly() {
+        for expiry in [Expiry::Never, Expiry::At(UnixMillis::MAX)] {
+            let entry = Entry::new(Value::string("\u{e9} \"blue\""), expiry);
+            assert_eq!(decode_plain(&encode(&entry)), Some(entry));
+        }
+    }
+
+    #[test]
     fn the_layout_is_frozen() {
         let golden = include_str!("../golden/entry-v1.json").trim_end();
         assert_eq!(encode(&entry()), golden);
@@ -227,6 +235,35 @@ mod tests {
         #[test]
         fn rubbish_is_damage_and_never_a_panic(text in any::<String>()) {
             prop_assert!(decode(&text).is_err());
+        }
+
+        #[test]
+        fn what_is_read_quickly_is_read_as_ever(
+            parts in (
+                prop::sample::select(vec!["{\"v\":1,", "{\"v\":2,", "{ \"v\":1,", "{\"v\":01,", "{"]),
+                prop::sample::select(vec![
+                    "\"revision\":\"AAECAwQFBgc\"", "\"revision\":\"AAECAwQFBgd\"", "\"revision\":\"\\u0041AECAwQFBgc\"", "",
+                ]),
+                prop::sample::select(vec![
+                    "", ",\"expiry\":1700000000000", ",\"expiry\":0", ",\"expiry\":07", ",\"expiry\": 7", ",\"expiry\":7.0",
+                    ",\"expiry\":9007199254740992", ",\"expiry\":99999999999999999999", ",\"expiry\":7,\"expiry\":8",
+                ]),
+                prop::sample::select(vec!["", ",\"was\":[[\"AAECAwQFBgc\",5]]", ",\"was\":[]", ",\"was\":1"]),
+                prop::sample::select(vec![
+                    ",\"value\":\"blue\"", ",\"value\": {\"a\" : 1.50} ", ",\"value\":nul", ",\"value\":", ",\"value\":1,\"value\":2",
+                    ",\"value\":1,\"v\":2", ",\"value\":{\"a\":[{}]},\"x\":1e400", "",
+                ]),
+                prop::sample::select(vec!["}", "}", "}", "} ", "}}", ""]),
+            ),
+            at in 0..300_usize, char in any::<char>(),
+        ) {
+            let (v, revision, expiry, was, value, end) = parts;
+            let text = [v, revision, expiry, was, value, end].concat();
+            // And with a character that is another, where there are so many.
+            let other: String = text.chars().enumerate().map(|(i, old)| if i == at { char } else { old }).collect();
+            for text in [text, other] {
+                prop_assert_eq!(decode(&text), decode_any(&text), "{}", text);
+            }
         }
     }
 }

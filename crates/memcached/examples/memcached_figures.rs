@@ -5,6 +5,8 @@
 //! a connection of the caller's own, which judges nothing and looks into no value; for what writes, nothing stands beside it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "an example that stops says why")]
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stickystore_core::{
@@ -53,21 +55,27 @@ async fn main() {
                 let write = Write::new(user.clone(), EpochCheck::Ignore, changes.collect()).unwrap();
                 store.write_one(within(), write).await.into_iter().for_each(|put| drop(put.unwrap()));
             }
-            let calls = CALLS / entries.div_ceil(50);
-            let our = async |mut of: std::ops::Range<usize>| {
-                for i in &mut of {
-                    what.ours(&store, &users[i % USERS], i).await;
+            let (calls, what, users) = (CALLS / entries.div_ceil(50), *what, Arc::new(users));
+            let ours = time(callers, calls, |of| {
+                let (store, users) = (store.clone(), Arc::clone(&users));
+                async move {
+                    for i in of {
+                        what.ours(&store, &users[i % USERS], i).await;
+                    }
                 }
-            };
-            let ours = time(callers, calls, our).await;
-            let theirs = async |of: std::ops::Range<usize>| {
-                let mut bare = TcpStream::connect(store.server_of(&users[0])).await.unwrap();
-                bare.set_nodelay(true).unwrap();
-                for i in of {
-                    get(&mut bare, &MemcachedStore::storage_key(&users[i % USERS])).await;
+            });
+            let ours = ours.await;
+            let theirs = time(callers, calls, |of| {
+                let (place, users) = (store.server_of(&users[0]).to_owned(), Arc::clone(&users));
+                async move {
+                    let mut bare = TcpStream::connect(place).await.unwrap();
+                    bare.set_nodelay(true).unwrap();
+                    for i in of {
+                        get(&mut bare, &MemcachedStore::storage_key(&users[i % USERS])).await;
+                    }
                 }
-            };
-            println!("{what:>24?} {ours:>8.1} / {:>6.1}", time(callers, calls, theirs).await);
+            });
+            println!("{:>16} {ours:>8.1} / {:>6.1}", format!("{what:?}"), theirs.await);
         }
     }
 }
@@ -117,10 +125,17 @@ async fn get(bare: &mut TcpStream, key: &str) {
 }
 
 /// The processor time of one of so many calls, in microseconds.
-async fn time(callers: usize, calls: usize, call: impl AsyncFn(std::ops::Range<usize>)) -> f64 {
+async fn time<F: Future<Output = ()> + Send + 'static>(
+    callers: usize,
+    calls: usize,
+    call: impl Fn(Range<usize>) -> F,
+) -> f64 {
     let each = calls / callers;
     let began = on_processor();
-    futures::future::join_all((0..callers).map(|caller| call(caller * each..(caller + 1) * each))).await;
+    let tasks = (0..callers).map(|caller| tokio::spawn(call(caller * each..(caller + 1) * each)));
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
     (on_processor() - began).as_secs_f64() * 1e6 / (each * callers) as f64
 }
 

@@ -103,7 +103,7 @@ impl Link {
     /// # Errors
     /// By its effect it says whether anything can have been sent.
     pub(crate) async fn send(&self, commands: &[Command<'_>]) -> Result<Vec<Reply>> {
-        let mut parts = Parts::default();
+        let mut parts = Parts::with_room_for(commands);
         let encode = |command: &Command<'_>| {
             let opaque = self.next.fetch_add(1, Ordering::Relaxed);
             self.dialect.encode(command, opaque, &mut parts);

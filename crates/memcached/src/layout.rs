@@ -88,7 +88,7 @@ pub(crate) fn decode<'a>(text: &'a [u8], subject: &Subject) -> Found<'a> {
         Body::Others => return Found::Others,
         Body::Foreign => return Found::Foreign,
     };
-    let (mut named, mut nameless) = (Vec::new(), Vec::new());
+    let (mut named, mut nameless) = (Vec::with_capacity(lines.how_many()), Vec::new());
     for line in lines {
         // A second mark: neither is known to be the right one.
         if line.is_mark() {

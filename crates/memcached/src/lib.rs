@@ -5,6 +5,7 @@ mod connection;
 mod diagnose;
 mod error;
 mod greeting;
+mod groups;
 mod item;
 mod layout;
 mod servers;

@@ -1,6 +1,5 @@
 //! The store: calls in, users to their servers, answers back.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +16,7 @@ use crate::config::Config;
 use crate::connection::{Connector, Lane, done};
 use crate::diagnose;
 use crate::error::{self, SCHEME, at};
+use crate::groups::by_user;
 use crate::item::{self, Room};
 use crate::layout::{self, Found, Item};
 use crate::servers::place_of;
@@ -328,25 +328,4 @@ fn read_from(reply: Reply, read: &Read, now: UnixMillis) -> Result<Profile> {
         Reply::Refused(refusal) => Err(error::refused(refusal)),
         _ => Err(error::odd_answer()),
     }
-}
-
-/// A user and where it is asked for.
-type Group<'a> = (&'a Subject, Vec<usize>);
-
-/// Puts together what is of one user: the group of each place, and the groups in the order of their first places.
-fn by_user<'a>(mut subjects: impl ExactSizeIterator<Item = &'a Subject>) -> (Vec<usize>, Vec<Group<'a>>) {
-    if subjects.len() == 1 {
-        return (vec![0], subjects.next().map(|subject| (subject, vec![0])).into_iter().collect());
-    }
-    let (mut groups, mut known) = (Vec::<Group<'a>>::new(), HashMap::new());
-    let place = |(place, subject)| {
-        let group = *known.entry(subject).or_insert(groups.len());
-        match groups.get_mut(group) {
-            Some((_, places)) => places.push(place),
-            None => groups.push((subject, vec![place])),
-        }
-        group
-    };
-    let places = subjects.enumerate().map(place).collect();
-    (places, groups)
 }

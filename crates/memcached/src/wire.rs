@@ -102,6 +102,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// Empty, with room for these.
+    pub(crate) fn with_room_for(commands: &[Command<'_>]) -> Self {
+        let bytes = commands.iter().map(Command::most_bytes).sum();
+        Self { bytes: Vec::with_capacity(bytes), lengths: Vec::with_capacity(commands.len()), ended: 0 }
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -141,6 +147,17 @@ impl Dialect {
 }
 
 impl Command<'_> {
+    /// About how long it is, and rarely longer.
+    fn most_bytes(&self) -> usize {
+        const AROUND: usize = 96;
+        AROUND
+            + match self {
+                Self::Get { key } => key.len(),
+                Self::Add { key, value, .. } | Self::Swap { key, value, .. } => key.len() + value.len(),
+                Self::Noop | Self::Stats(_) | Self::Login { .. } => 0,
+            }
+    }
+
     pub(crate) fn form(&self) -> Form {
         match self {
             Self::Get { .. } => Form::Get,

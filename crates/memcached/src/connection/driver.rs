@@ -50,6 +50,8 @@ pub(super) struct Driver {
     waiting: VecDeque<Waiting>,
     /// How many commands they are.
     commands: usize,
+    /// Whether the last answers were more than one caller's.
+    is_crowded: bool,
     ended: EndsWith,
 }
 
@@ -102,7 +104,8 @@ impl Driver {
     pub(super) fn new(asks: mpsc::Receiver<Ask>, dialect: Dialect, pace: Pace, ended: EndsWith) -> Self {
         let unwritten = Unwritten { bytes: BytesMut::new(), parts: VecDeque::new(), pace };
         let arrived = BytesMut::new();
-        Self { asks, dialect, unwritten, arrived, waiting: VecDeque::new(), commands: 0, ended }
+        let waiting = VecDeque::new();
+        Self { asks, dialect, unwritten, arrived, waiting, commands: 0, is_crowded: false, ended }
     }
 
     pub(super) async fn drive(mut self, stream: Stream) {
@@ -134,11 +137,11 @@ impl Driver {
         let mut is_flushed = true;
         loop {
             self.arrived.reserve(READ);
-            let takes_more = self.unwritten.bytes.len() < UNWRITTEN && self.commands < ON_THEIR_WAY;
             let moved = tokio::select! {
-                ask = self.asks.recv(), if takes_more => {
+                ask = self.asks.recv(), if self.takes_more() => {
                     let Some(ask) = ask else { return End::Gone(None) };
                     self.take(ask);
+                    self.take_others().await;
                     is_flushed = false;
                     Ok(1)
                 }
@@ -159,6 +162,22 @@ impl Driver {
         }
     }
 
+    fn takes_more(&self) -> bool {
+        self.unwritten.bytes.len() < UNWRITTEN && self.commands < ON_THEIR_WAY
+    }
+
+    /// Takes what else stands in line, so that all of it is written at once.
+    async fn take_others(&mut self) {
+        // Those who were answered together come back together: whoever has not run yet may do so first.
+        if self.is_crowded {
+            tokio::task::yield_now().await;
+        }
+        while self.takes_more() {
+            let Ok(ask) = self.asks.try_recv() else { break };
+            self.take(ask);
+        }
+    }
+
     /// Takes commands out of the line.
     fn take(&mut self, ask: Ask) {
         let Ask { commands, expected, answers } = ask;
@@ -176,6 +195,7 @@ impl Driver {
 
     /// Gives what has arrived to those who wait for it.
     fn deliver(&mut self) -> Result<(), Garbled> {
+        let waited = self.waiting.len();
         while !self.arrived.is_empty() {
             let waiting = self.waiting.front_mut().ok_or(Garbled)?;
             let (opaque, form) = *waiting.expected.front().ok_or(Garbled)?;
@@ -191,6 +211,9 @@ impl Driver {
             if !leaves_order {
                 return Err(Garbled);
             }
+        }
+        if self.waiting.len() < waited {
+            self.is_crowded = waited - self.waiting.len() > 1;
         }
         Ok(())
     }

@@ -47,7 +47,7 @@ impl Taken {
 
 /// All of them; nothing unless all is text, every line has a key, and they are in order.
 fn all(lines: &Lines<'_>, now: UnixMillis) -> Option<Taken> {
-    let mut taken = Taken::default();
+    let mut taken = Taken { entries: Vec::with_capacity(lines.how_many()), damaged: Vec::new() };
     let (mut before, mut room) = ("", String::new());
     for line in lines.as_text()? {
         // A second mark has no key either.

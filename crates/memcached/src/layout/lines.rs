@@ -115,6 +115,11 @@ impl<'a> Line<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// How many there are.
+    pub(crate) fn how_many(&self) -> usize {
+        self.0.map_or(0, |text| memchr::memchr_iter(b'\n', text).count() + 1)
+    }
+
     /// The same as text; nothing if it is none.
     pub(crate) fn as_text(&self) -> Option<TextLines<'a>> {
         let text = std::str::from_utf8(self.0.unwrap_or_default()).ok()?;

@@ -94,6 +94,7 @@ fn opaque_of(head: &str) -> Result<Option<u32>, Garbled> {
 }
 
 /// `VA <bytes> <flags>`.
+#[derive(Clone, Copy)]
 struct ValueHead {
     bytes: usize,
     unique: u64,

@@ -7,7 +7,8 @@ use super::*;
 
 /// What an item is: its mark, the lines of each key with the expiry of those that are an entry's, and its strays.
 pub(super) type Told = Option<(Option<Mark>, Lines, BTreeMap<Key, Vec<Vec<u8>>>)>;
-type Lines = BTreeMap<String, Result<(Vec<u8>, Expiry), (Vec<Vec<u8>>, Damage)>>;
+type Lines = BTreeMap<String, Stands>;
+type Stands = Result<(Vec<u8>, Expiry), (Vec<Vec<u8>>, Damage)>;
 
 pub(super) fn told(found: &Found<'_>) -> Result<Told, ()> {
     let item = match found {
@@ -60,7 +61,7 @@ pub(super) fn decode(text: &[u8], subject: &Subject) -> Result<Told, ()> {
     Ok(Some((mark, named.into_iter().map(|(key, lines)| (key, slot(&lines))).collect(), strays)))
 }
 
-fn slot(lines: &[&[u8]]) -> Result<(Vec<u8>, Expiry), (Vec<Vec<u8>>, Damage)> {
+fn slot(lines: &[&[u8]]) -> Stands {
     let damage = match lines {
         [line] => {
             let text = line.get(first_word(line).len() + 1..);
