@@ -39,8 +39,10 @@ impl Profile {
         now: UnixMillis,
     ) -> Self {
         let mut entries: Vec<_> = entries.into_iter().filter(|(_, entry)| entry.is_live(now)).collect();
-        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-        entries.dedup_by(|(a, _), (b, _)| a == b);
+        if !entries.is_sorted_by(|(one, _), (next, _)| one < next) {
+            entries.sort_by(|(one, _), (next, _)| one.cmp(next));
+            entries.dedup_by(|(next, _), (one, _)| one == next);
+        }
         let is_rare = epoch.is_some() || !damaged.is_empty();
         if entries.is_empty() && !is_rare {
             return Self::default();
