@@ -3,6 +3,7 @@
 //! The driver's session looks after its connections by itself, but waits longer and longer between attempts while a cluster
 //! is down, and lives only as long as the runtime that it was made on: so it is made anew.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -100,17 +101,21 @@ impl Sessions {
             let session = self.lane.connection(deadline).await.map_err(Failure::Final)?;
             let mut is_nowhere = false;
             // Only a session that has no connection at all is of no use: what a node refuses, it answers.
-            let exchange = async {
-                match session.link().run(request).await {
-                    Ok(answer) => Ok(Ok(answer)),
-                    Err(Failure::Nowhere(error)) => {
-                        is_nowhere = true;
-                        Err(error)
+            let answered = {
+                // In its place: what the driver has under way is thousands of bytes.
+                let exchange = pin!(async {
+                    match session.link().run(request).await {
+                        Ok(answer) => Ok(Ok(answer)),
+                        Err(Failure::Nowhere(error)) => {
+                            is_nowhere = true;
+                            Err(error)
+                        }
+                        Err(failure) => Ok(Err(failure)),
                     }
-                    Err(failure) => Ok(Err(failure)),
-                }
+                });
+                session.run(deadline, exchange).await
             };
-            match session.run(deadline, exchange).await {
+            match answered {
                 Ok(answered) => return answered,
                 Err(_) if is_nowhere && !is_second => is_second = true,
                 Err(error) => return Err(Failure::Final(error)),

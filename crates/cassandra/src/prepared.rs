@@ -28,7 +28,11 @@ impl Prepared {
     /// Those of the cluster.
     pub(crate) async fn new(session: &Session, table: &str, serial: Serial) -> Result<Self> {
         let prepare = async |statement: Statement| {
-            session.prepare(statement.text(table)).await.map_err(error::preparing)
+            let mut prepared = session.prepare(statement.text(table)).await.map_err(error::preparing)?;
+            // What reads answer are columns by their names, whose types no server changes; what conditional statements answer
+            // is known only when they do.
+            prepared.set_use_cached_result_metadata(statement.is_read());
+            Ok(prepared)
         };
         let plain = try_join_all(Statement::ALL.map(prepare)).await?;
         let consistency = match serial {

@@ -67,6 +67,11 @@ impl Statement {
         self as usize
     }
 
+    /// Whether it only reads: the columns of its answer are always those that it names.
+    pub(crate) fn is_read(self) -> bool {
+        matches!(self, Self::ReadAll | Self::ReadSome | Self::ReadMark | Self::ReadHeads | Self::Scan)
+    }
+
     /// Its text, for this table.
     pub(crate) fn text(self, table: &str) -> String {
         const SET: &str = "SET value = ?, revision = ?, expiry = ?, extra = ?";

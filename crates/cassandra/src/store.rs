@@ -23,7 +23,7 @@ use crate::schema::{self, Replication};
 use crate::{diagnose, erase, read, write};
 
 /// How many users of one call are read or written at the same time.
-const IN_FLIGHT: usize = 64;
+const IN_FLIGHT: usize = 128;
 
 /// How many queues there are for users: users share them by chance, and many more than are ever written at once rarely do.
 const QUEUES: usize = 4096;
