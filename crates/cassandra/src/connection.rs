@@ -82,7 +82,7 @@ impl<'a> Request<'a> {
 pub(crate) enum Attempted {
     Applied,
     /// Nothing of it was written; this stood in the way.
-    Refused(QueryRowsResult),
+    Refused(Box<QueryRowsResult>),
 }
 
 /// An answer, and where the next page begins if there is one.
@@ -138,7 +138,7 @@ impl Sessions {
         let mut row = rows.next().and_then(Result::ok).ok_or_else(odd)?;
         let applied = row.nth(place).and_then(Result::ok).and_then(|column| column.slice).ok_or_else(odd)?;
         let is_applied = applied.as_slice() == [1];
-        Ok(if is_applied { Attempted::Applied } else { Attempted::Refused(answer) })
+        Ok(if is_applied { Attempted::Applied } else { Attempted::Refused(Box::new(answer)) })
     }
 
     /// Sees that there is a session.

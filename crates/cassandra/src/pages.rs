@@ -88,6 +88,14 @@ mod tests {
 
     const LARGEST: usize = 1 << 20;
 
+    fn used_to_small_rows() -> RowSizes {
+        let sizes = RowSizes::unknown();
+        for _ in 0..100 {
+            sizes.learn(5, 500);
+        }
+        sizes
+    }
+
     #[test]
     fn nothing_known_is_a_page_of_the_fewest_rows() {
         assert_eq!(RowSizes::unknown().first().rows(), 64);
@@ -97,25 +105,22 @@ mod tests {
     fn small_rows_are_learned_and_asked_for_a_thousand_at_once() {
         let sizes = RowSizes::unknown();
         assert_eq!(sizes.learn(64, 64 * 100), PageSize::MOST, "the next page of the same user");
-        (0..100).for_each(|_| drop(sizes.learn(5, 500)));
-        assert_eq!(sizes.first().rows(), 1_024);
+        assert_eq!(used_to_small_rows().first().rows(), 1_024);
     }
 
     #[test]
     fn one_page_of_large_rows_makes_the_next_ones_small_for_a_while() {
-        let sizes = RowSizes::unknown();
-        (0..100).for_each(|_| drop(sizes.learn(5, 500)));
+        let sizes = used_to_small_rows();
         assert_eq!(sizes.learn(3, 3 * LARGEST), PageSize::LEAST);
-        (0..10).for_each(|_| {
+        for _ in 0..10 {
             sizes.learn(5, 500);
             assert_eq!(sizes.first(), PageSize::LEAST);
-        });
+        }
     }
 
     #[test]
     fn a_page_that_was_not_had_is_asked_for_in_the_fewest_rows() {
-        let sizes = RowSizes::unknown();
-        (0..100).for_each(|_| drop(sizes.learn(5, 500)));
+        let sizes = used_to_small_rows();
         sizes.forget();
         assert_eq!(sizes.first(), PageSize::LEAST);
     }
@@ -123,7 +128,9 @@ mod tests {
     #[test]
     fn an_empty_page_teaches_nothing() {
         let sizes = RowSizes::unknown();
-        (0..100).for_each(|_| assert_eq!(sizes.learn(0, 0), PageSize::LEAST));
+        for _ in 0..100 {
+            assert_eq!(sizes.learn(0, 0), PageSize::LEAST);
+        }
     }
 
     #[test]
