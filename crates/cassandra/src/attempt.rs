@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use scylla::response::query_result::QueryRowsResult;
 use stickystore_core::decide::{Act, Stored, decide, foreign};
 use stickystore_core::{
     Call, Change, Effect, Entry, EpochCheck, Error, ErrorKind, Expiry, Limits, Outcome, Result, Revision,
@@ -17,6 +18,7 @@ use stickystore_core::{
 use crate::error;
 use crate::layout::{self, Slot, Stance};
 use crate::read::Found;
+use crate::shown;
 use crate::statement::{Bound, Ready, Statement};
 
 /// The most bytes that go in one batch, beyond its first statement: a node takes mutations up to half a segment of its
@@ -103,6 +105,21 @@ impl<'a> Plan<'a> {
         let (subject, now, grace) = (self.subject, self.now, self.grace);
         self.tried_under = None;
         self.open_mut(part).map(|item| item.guess(subject, now, grace)).collect()
+    }
+
+    /// What a refusal shows, if that is enough to judge by: whole rows of all that is not settled. Where an insert's row is not
+    /// shown, there is none.
+    pub(crate) fn shown(&self, part: &Range<usize>, answer: &QueryRowsResult) -> Option<Found> {
+        let mut open = self.open(part).map(|item| item.change);
+        let alone = match (open.next(), open.next()) {
+            (Some(change), None) => Some(change.key()),
+            _ => None,
+        };
+        let found = shown::shown(answer, alone, self.now)?;
+        let is_told = |change: &Change| {
+            matches!(change, Change::Insert(..)) || found.rows.iter().any(|row| row.key == *change.key())
+        };
+        self.open(part).all(|item| is_told(item.change)).then_some(found)
     }
 
     /// What to try where this was found; what needs no write is settled.
@@ -226,7 +243,7 @@ impl<'a> Item<'a> {
         let now_millis = Bound::Number(layout::millis(now));
         let revision = |revision: &Revision| Bound::Own(revision.to_string());
         let (statement, outcome, before, mut condition) = match self.change {
-            Change::Insert(..) => (Statement::PutAbsent, Outcome::Inserted, Before::Nothing, vec![]),
+            Change::Insert(..) => (Statement::PutFirst, Outcome::Inserted, Before::Nothing, vec![]),
             Change::Put(_, entry) => {
                 (Statement::PutAny, Outcome::Written, Before::Anything, vec![revision(&entry.revision)])
             }

@@ -3,12 +3,11 @@
 //! The driver's session looks after its connections by itself, but waits longer and longer between attempts while a cluster
 //! is down, and lives only as long as the runtime that it was made on: so it is made anew.
 
-use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
 use scylla::DeserializeRow;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::{Session, TlsContext};
@@ -16,7 +15,7 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::ColumnIterator;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
-use scylla::response::query_result::QueryResult;
+use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use scylla::response::{PagingState, PagingStateResponse};
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
@@ -28,6 +27,8 @@ use tokio::time::timeout;
 
 use crate::config::{Config, Serial};
 use crate::error::{self, Failure};
+use crate::pages::{PageSize, RowSizes};
+use crate::prepared::Prepared;
 use crate::schema::{self, Found};
 use crate::statement::{Ready, Statement};
 
@@ -36,11 +37,11 @@ use crate::statement::{Ready, Statement};
 const ASKED_EVERY: Duration = Duration::from_secs(2);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// How many rows a page has at most: few enough that a page of the largest entries does not fill a node's memory.
-const PAGE_ROWS: i32 = 64;
-
 /// One session at a time, made when it is needed and made anew when it is of no use.
-pub(crate) struct Sessions(Arc<Lane<Connector>>);
+pub(crate) struct Sessions {
+    lane: Arc<Lane<Connector>>,
+    row_sizes: RowSizes,
+}
 
 /// At which consistency something is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,7 @@ pub(crate) enum Request<'a> {
     Page {
         ready: &'a Ready<'a>,
         level: Level,
+        size: PageSize,
         from: &'a PagingState,
     },
     /// One statement, or several as one unlogged batch of one partition.
@@ -69,9 +71,18 @@ pub(crate) enum Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// A page of rows that are small whatever the entries are.
     pub(crate) fn page(ready: &'a Ready<'a>, level: Level, from: &'a PagingState) -> Self {
-        Self::Page { ready, level, from }
+        Self::Page { ready, level, size: PageSize::MOST, from }
     }
+}
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub(crate) enum Attempted {
+    Applied,
+    /// Nothing of it was written; this stood in the way.
+    Refused(Box<QueryRowsResult>),
 }
 
 /// An answer, and where the next page begins if there is one.
@@ -80,27 +91,31 @@ pub(crate) type Answer = (QueryResult, Option<PagingState>);
 impl Sessions {
     pub(crate) fn new(connector: Connector) -> Self {
         let limit = connector.limit();
-        Self(Lane::new(connector, limit))
+        Self { lane: Lane::new(connector, limit), row_sizes: RowSizes::unknown() }
     }
 
     /// Sends a request and awaits the answer. It is sent a second time only if there was no connection to send it over.
     pub(crate) async fn run(&self, request: &Request<'_>, deadline: Instant) -> Result<Answer, Failure> {
         let mut is_second = false;
         loop {
-            let session = self.0.connection(deadline).await.map_err(Failure::Final)?;
+            let session = self.lane.connection(deadline).await.map_err(Failure::Final)?;
             let mut is_nowhere = false;
             // Only a session that has no connection at all is of no use: what a node refuses, it answers.
-            let exchange = async {
-                match session.link().run(request).await {
-                    Ok(answer) => Ok(Ok(answer)),
-                    Err(Failure::Nowhere(error)) => {
-                        is_nowhere = true;
-                        Err(error)
+            let answered = {
+                // In its place: what the driver has under way is thousands of bytes.
+                let exchange = pin!(async {
+                    match session.link().run(request).await {
+                        Ok(answer) => Ok(Ok(answer)),
+                        Err(Failure::Nowhere(error)) => {
+                            is_nowhere = true;
+                            Err(error)
+                        }
+                        Err(failure) => Ok(Err(failure)),
                     }
-                    Err(failure) => Ok(Err(failure)),
-                }
+                });
+                session.run(deadline, exchange).await
             };
-            match session.run(deadline, exchange).await {
+            match answered {
                 Ok(answered) => return answered,
                 Err(_) if is_nowhere && !is_second => is_second = true,
                 Err(error) => return Err(Failure::Final(error)),
@@ -108,8 +123,13 @@ impl Sessions {
         }
     }
 
-    /// Runs a conditional statement, or a batch of them; whether it was applied.
-    pub(crate) async fn attempt(&self, ready: &[Ready<'_>], deadline: Instant) -> Result<bool, Failure> {
+    /// How large the rows of users are.
+    pub(crate) fn row_sizes(&self) -> &RowSizes {
+        &self.row_sizes
+    }
+
+    /// Runs a conditional statement, or a batch of them.
+    pub(crate) async fn attempt(&self, ready: &[Ready<'_>], deadline: Instant) -> Result<Attempted, Failure> {
         let (answer, _) = self.run(&Request::Attempt(ready), deadline).await?;
         let odd = || Failure::Final(error::odd_answer());
         let answer = answer.into_rows_result().map_err(|_| odd())?;
@@ -117,17 +137,18 @@ impl Sessions {
         let mut rows = answer.rows::<ColumnIterator<'_, '_>>().map_err(|_| odd())?;
         let mut row = rows.next().and_then(Result::ok).ok_or_else(odd)?;
         let applied = row.nth(place).and_then(Result::ok).and_then(|column| column.slice).ok_or_else(odd)?;
-        Ok(applied.as_slice() == [1])
+        let is_applied = applied.as_slice() == [1];
+        Ok(if is_applied { Attempted::Applied } else { Attempted::Refused(Box::new(answer)) })
     }
 
     /// Sees that there is a session.
     pub(crate) async fn connect(&self, deadline: Instant) -> Result<()> {
-        self.0.connection(deadline).await.map(drop)
+        self.lane.connection(deadline).await.map(drop)
     }
 
     /// Lets go of the session; calls that are under way keep it until they end.
     pub(crate) fn disconnect(&self) {
-        self.0.disconnect();
+        self.lane.disconnect();
     }
 }
 
@@ -195,23 +216,7 @@ impl Connector {
 
     async fn prepare(&self, session: &Session) -> Result<Prepared> {
         schema::check(&self.config, &find_table(session, &self.config).await?)?;
-        let table = schema::table_name(&self.config);
-        let prepare = async |statement: Statement| {
-            let mut prepared = session.prepare(statement.text(&table)).await.map_err(error::preparing)?;
-            prepared.set_page_size(PAGE_ROWS);
-            Ok::<_, Error>((statement, prepared))
-        };
-        let prepared = try_join_all(Statement::ALL.map(prepare)).await?;
-        let consistency = match self.config.serial {
-            Serial::Global => Consistency::Serial,
-            Serial::Local => Consistency::LocalSerial,
-        };
-        let serial = prepared.iter().map(|(statement, prepared)| {
-            let mut serial = prepared.clone();
-            serial.set_consistency(consistency);
-            (*statement, serial)
-        });
-        Ok(Prepared { serial: serial.collect(), plain: prepared.into_iter().collect() })
+        Prepared::new(session, &schema::table_name(&self.config), self.config.serial).await
     }
 }
 
@@ -262,12 +267,6 @@ struct CommentRow {
     comment: Option<String>,
 }
 
-/// All statements, for both levels.
-struct Prepared {
-    plain: HashMap<Statement, PreparedStatement>,
-    serial: HashMap<Statement, PreparedStatement>,
-}
-
 /// One session, its statements, and whether its runtime runs.
 pub(crate) struct Link {
     session: Session,
@@ -291,8 +290,8 @@ impl Link {
     async fn run(&self, request: &Request<'_>) -> Result<Answer, Failure> {
         let whole = |answer| (answer, None);
         let answer = match request {
-            Request::Page { ready, level, from } => {
-                let statement = self.statement(ready.statement, *level)?;
+            Request::Page { ready, level, size, from } => {
+                let statement = self.statement(ready.statement, *level, *size)?;
                 let page = self.session.execute_single_page(statement, &ready.values, (*from).clone()).await;
                 page.map(|(answer, next)| match next {
                     PagingStateResponse::HasMorePages { state } => (answer, Some(state)),
@@ -300,13 +299,13 @@ impl Link {
                 })
             }
             Request::Attempt([ready]) => {
-                let statement = self.statement(ready.statement, Level::Plain)?;
+                let statement = self.writing(ready.statement)?;
                 self.session.execute_unpaged(statement, &ready.values).await.map(whole)
             }
             Request::Attempt(several) => {
                 let mut batch = Batch::new(BatchType::Unlogged);
                 for ready in *several {
-                    batch.append_statement(self.statement(ready.statement, Level::Plain)?.clone());
+                    batch.append_statement(self.writing(ready.statement)?.clone());
                 }
                 let values: Vec<_> = several.iter().map(|ready| &ready.values).collect();
                 self.session.batch(&batch, values).await.map(whole)
@@ -319,13 +318,18 @@ impl Link {
         })
     }
 
-    fn statement(&self, statement: Statement, level: Level) -> Result<&PreparedStatement, Failure> {
-        let prepared = match level {
-            Level::Plain => &self.prepared.plain,
-            Level::Serial => &self.prepared.serial,
-        };
+    fn writing(&self, statement: Statement) -> Result<&PreparedStatement, Failure> {
+        self.statement(statement, Level::Plain, PageSize::LEAST)
+    }
+
+    fn statement(
+        &self,
+        statement: Statement,
+        level: Level,
+        size: PageSize,
+    ) -> Result<&PreparedStatement, Failure> {
         // All are prepared.
-        prepared.get(&statement).ok_or_else(|| Failure::Final(error::odd_answer()))
+        self.prepared.get(statement, level, size).ok_or_else(|| Failure::Final(error::odd_answer()))
     }
 }
 

@@ -6,7 +6,7 @@ use stickystore_core::decide::decide_erase;
 use stickystore_core::{Call, Effect, Erase, Error, Mark, Result};
 
 use crate::attempt::erasing;
-use crate::connection::Sessions;
+use crate::connection::{Attempted, Level, Sessions};
 use crate::error::{self, Failure};
 use crate::layout::Stance;
 use crate::read;
@@ -25,8 +25,12 @@ pub(crate) async fn erase(sessions: &Sessions, call: Call, erase: &Erase, grace:
         Some(_) => error.with_effect(Effect::Unknown),
         None => error,
     };
+    // What was acknowledged is enough to begin with: where the mark is another, the attempt is refused.
+    let mut level = Level::Plain;
     loop {
-        let (stance, stood) = match read::heads(sessions, &erase.subject, call.now, call.deadline).await {
+        let heads = read::heads(sessions, &erase.subject, level, call.now, call.deadline).await;
+        level = Level::Serial;
+        let (stance, stood) = match heads {
             Ok(found) => found,
             Err(Failure::Undecided(_)) => {
                 wait.some(call.deadline).await.map_err(|error| sure(&doubt, error))?;
@@ -48,8 +52,8 @@ pub(crate) async fn erase(sessions: &Sessions, call: Call, erase: &Erase, grace:
         let leave = Mark::new(leave.epoch, leave.until);
         let ready = erasing(&erase.subject, leave, &stance, call.now, grace);
         match sessions.attempt(&ready, call.deadline).await {
-            Ok(true) => return Ok(decision.stood),
-            Ok(false) => {}
+            Ok(Attempted::Applied) => return Ok(decision.stood),
+            Ok(Attempted::Refused(_)) => {}
             Err(Failure::Undecided(_)) => doubt = Some((stance, decision.stood)),
             Err(failure) => return Err(failure.told()),
         }

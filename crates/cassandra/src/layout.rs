@@ -41,8 +41,9 @@ const LAST_SECOND_MARGIN: u64 = 86_400;
 /// The longest time to live that servers take: 20 years.
 const LONGEST_TTL: u64 = 20 * 365 * 86_400;
 
-/// A row as it is read, the columns found by their names.
+/// A row as it is read: the columns in the order in which the statements name them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, DeserializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
 pub(crate) struct Row<'a> {
     /// Null in the one row of a user who has a mark and no entries.
     pub(crate) key: Option<&'a str>,

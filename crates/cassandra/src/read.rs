@@ -5,7 +5,7 @@ use std::time::Instant;
 use scylla::DeserializeRow;
 use scylla::response::PagingState;
 use stickystore_core::decide::not_ours;
-use stickystore_core::{Call, Damage, Damaged, Key, Keys, Profile, Read, Result, Subject, UnixMillis};
+use stickystore_core::{Call, Damage, Damaged, Entry, Key, Keys, Profile, Read, Result, Subject, UnixMillis};
 
 use crate::connection::{Level, Request, Sessions};
 use crate::error::{self, Failure};
@@ -23,17 +23,23 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(crate) struct FoundRow {
     pub(crate) key: Key,
-    /// Whether its name is one that a key can have.
-    is_key: bool,
     pub(crate) revision: Option<String>,
     pub(crate) expiry: Option<i64>,
     pub(crate) slot: Slot,
 }
 
-#[cfg(test)]
 impl FoundRow {
+    /// What a row is; nothing if it is the one of a user who has no entries.
+    pub(crate) fn read(row: &Row<'_>, now: UnixMillis) -> Result<Option<Self>> {
+        let Some(key) = row.key else { return Ok(None) };
+        let (key, _) = layout::key_of(key)?;
+        let revision = row.revision.map(str::to_owned);
+        Ok(Some(Self { key, revision, expiry: row.expiry, slot: layout::decode(row, now) }))
+    }
+
+    #[cfg(test)]
     pub(crate) fn of(key: Key, revision: Option<String>, expiry: Option<i64>, slot: Slot) -> Self {
-        Self { key, is_key: true, revision, expiry, slot }
+        Self { key, revision, expiry, slot }
     }
 }
 
@@ -44,35 +50,16 @@ pub(crate) enum Wanted<'a> {
     Only(&'a [&'a str]),
 }
 
-/// Reads a user's rows and mark.
-///
-/// The mark is read with the rows, or after them where there are none: so a writer never knows an erasure that the entries
-/// which it read have not seen.
+/// Reads what a writer has to know: what is decided of a user's mark and these rows.
 pub(crate) async fn find(
     sessions: &Sessions,
     subject: &Subject,
-    wanted: Wanted<'_>,
-    level: Level,
+    keys: &[&str],
     now: UnixMillis,
     deadline: Instant,
 ) -> Result<Found, Failure> {
-    let keys = match wanted {
-        Wanted::All => {
-            let ready = Ready { statement: Statement::ReadAll, values: user(subject) };
-            return pages(sessions, subject, &ready, level, now, deadline).await.map(|(found, _)| found);
-        }
-        Wanted::Only(keys) => keys,
-    };
-    if !keys.is_empty() {
-        let mut values = user(subject);
-        values.push(Bound::Texts(keys.to_vec()));
-        let ready = Ready { statement: Statement::ReadSome, values };
-        let (found, had_rows) = pages(sessions, subject, &ready, level, now, deadline).await?;
-        if had_rows {
-            return Ok(found);
-        }
-    }
-    Ok(Found { stance: stance(sessions, subject, level, deadline).await?, rows: Vec::new() })
+    let (stance, rows) = rows(sessions, subject, Wanted::Only(keys), Level::Serial, now, deadline).await?;
+    Ok(Found { stance, rows })
 }
 
 /// Reads a profile.
@@ -85,41 +72,88 @@ pub(crate) async fn profile(sessions: &Sessions, call: Call, read: &Read) -> Res
         }
         _ => Wanted::All,
     };
-    let found = find(sessions, &read.subject, wanted, Level::Plain, call.now, call.deadline)
-        .await
-        .map_err(Failure::told)?;
-    found.profile(call.now)
+    let found = rows(sessions, &read.subject, wanted, Level::Plain, call.now, call.deadline);
+    let (stance, Entries { entries, damaged }) = found.await.map_err(Failure::told)?;
+    if matches!(stance, Stance::Foreign(_)) {
+        return Err(not_ours());
+    }
+    let epoch = stance.mark().filter(|mark| mark.is_live(call.now)).map(|mark| mark.epoch);
+    Ok(Profile::new(epoch, entries, damaged, call.now))
 }
 
-impl Found {
-    /// The profile that it is.
-    ///
-    /// # Errors
-    /// `Corrupt` if the user is not ours.
-    pub(crate) fn profile(self, now: UnixMillis) -> Result<Profile> {
-        if matches!(self.stance, Stance::Foreign(_)) {
-            return Err(not_ours());
-        }
-        let epoch = self.stance.mark().filter(|mark| mark.is_live(now)).map(|mark| mark.epoch);
-        let (mut entries, mut damaged) = (Vec::new(), Vec::new());
-        for row in self.rows {
-            match row.slot {
-                Slot::Live(entry) if row.is_key => entries.push((row.key, entry)),
-                Slot::Live(_) => {
-                    damaged.push(Damaged::new(row.key, Damage::new("has a name that is no key")));
+/// What is kept of rows as they are read.
+trait Keep: Default + Send {
+    fn keep(&mut self, row: &Row<'_>, now: UnixMillis) -> Result<()>;
+}
+
+/// What a profile has.
+#[derive(Debug, Default)]
+struct Entries {
+    entries: Vec<(Key, Entry)>,
+    damaged: Vec<Damaged>,
+}
+
+impl Keep for Entries {
+    fn keep(&mut self, row: &Row<'_>, now: UnixMillis) -> Result<()> {
+        let Some(key) = row.key else { return Ok(()) };
+        let damage = match layout::decode(row, now) {
+            Slot::Ended | Slot::Absent => return Ok(()),
+            Slot::Live(entry) => {
+                let (key, is_key) = layout::key_of(key)?;
+                if is_key {
+                    self.entries.push((key, entry));
+                    return Ok(());
                 }
-                Slot::Damaged(damage) => damaged.push(Damaged::new(row.key, damage)),
-                Slot::Ended | Slot::Absent => {}
+                Damage::new("has a name that is no key")
             }
-        }
-        Ok(Profile::new(epoch, entries, damaged, now))
+            Slot::Damaged(damage) => damage,
+        };
+        let (key, _) = layout::key_of(key)?;
+        self.damaged.push(Damaged::new(key, damage));
+        Ok(())
     }
+}
+
+impl Keep for Vec<FoundRow> {
+    fn keep(&mut self, row: &Row<'_>, now: UnixMillis) -> Result<()> {
+        self.extend(FoundRow::read(row, now)?);
+        Ok(())
+    }
+}
+
+/// Reads a user's mark and rows.
+///
+/// The mark is read with the rows, or after them where there are none: so a writer never knows an erasure that the entries
+/// which it read have not seen.
+async fn rows<K: Keep>(
+    sessions: &Sessions,
+    subject: &Subject,
+    wanted: Wanted<'_>,
+    level: Level,
+    now: UnixMillis,
+    deadline: Instant,
+) -> Result<(Stance, K), Failure> {
+    let mut values = user(subject);
+    let (statement, keys) = match wanted {
+        Wanted::All => (Statement::ReadAll, None),
+        Wanted::Only(keys) => (Statement::ReadSome, Some(keys)),
+    };
+    if keys.is_none_or(|keys| !keys.is_empty()) {
+        values.extend(keys.map(|keys| Bound::Texts(keys.to_vec())));
+        let ready = Ready { statement, values };
+        let (stance, kept, had_rows) = pages(sessions, subject, &ready, level, now, deadline).await?;
+        if had_rows || keys.is_none() {
+            return Ok((stance, kept));
+        }
+    }
+    Ok((stance(sessions, subject, level, deadline).await?, K::default()))
 }
 
 /// What an erase has to know: what stands in the mark's place, and whether a live or damaged entry stands.
 pub(crate) async fn heads(
     sessions: &Sessions,
     subject: &Subject,
+    level: Level,
     now: UnixMillis,
     deadline: Instant,
 ) -> Result<(Stance, bool), Failure> {
@@ -127,7 +161,7 @@ pub(crate) async fn heads(
     let (mut stance, mut stood) = (Stance::Free, false);
     let mut state = PagingState::start();
     loop {
-        let (answer, next) = sessions.run(&Request::page(&ready, Level::Serial, &state), deadline).await?;
+        let (answer, next) = sessions.run(&Request::page(&ready, level, &state), deadline).await?;
         let answer = answer.into_rows_result().map_err(odd)?;
         for row in answer.rows::<HeadRow<'_>>().map_err(odd)? {
             let row = row.map_err(odd)?;
@@ -158,53 +192,60 @@ async fn stance(
 }
 
 /// All pages of a reading; from the beginning again if the user was erased meanwhile. And whether there was any row.
-async fn pages(
+async fn pages<K: Keep>(
     sessions: &Sessions,
     subject: &Subject,
     ready: &Ready<'_>,
     level: Level,
     now: UnixMillis,
     deadline: Instant,
-) -> Result<(Found, bool), Failure> {
-    let (mut found, mut had_rows, mut is_first) = (Found::default(), false, true);
-    let mut state = PagingState::start();
-    loop {
-        let (answer, next) = sessions.run(&Request::page(ready, level, &state), deadline).await?;
-        let answer = answer.into_rows_result().map_err(odd)?;
-        let mut is_another = false;
-        for row in answer.rows::<Row<'_>>().map_err(odd)? {
-            let row = row.map_err(odd)?;
-            let stance = Stance::of(row.epoch, row.epoch_until);
-            is_another |= had_rows && stance != found.stance;
-            (found.stance, had_rows) = (stance, true);
-            let Some(key) = row.key else { continue };
-            let (key, is_key) = layout::key_of(key).map_err(Failure::Final)?;
-            let slot = layout::decode(&row, now);
-            let revision = row.revision.map(str::to_owned);
-            found.rows.push(FoundRow { key, is_key, revision, expiry: row.expiry, slot });
-        }
-        if next.is_none() && !is_first && !is_another {
-            // A page may be empty because the user was erased, and an empty one has no mark.
-            is_another = stance(sessions, subject, level, deadline).await? != found.stance;
-        }
-        match next {
-            _ if is_another => {
-                (found, had_rows, is_first) = (Found::default(), false, true);
-                state = PagingState::start();
+) -> Result<(Stance, K, bool), Failure> {
+    let sizes = sessions.row_sizes();
+    'whole: loop {
+        let (mut found, mut kept, mut is_first) = (None, K::default(), true);
+        let (mut size, mut state) = (sizes.first(), PagingState::start());
+        loop {
+            let request = Request::Page { ready, level, size, from: &state };
+            let answer = sessions.run(&request, deadline).await;
+            let (answer, next) = answer.inspect_err(|_| sizes.forget())?;
+            let answer = answer.into_rows_result().map_err(odd)?;
+            size = sizes.learn(answer.rows_num(), answer.rows_bytes_size());
+            for row in answer.rows::<Row<'_>>().map_err(odd)? {
+                let row = row.map_err(odd)?;
+                let stance = Stance::of(row.epoch, row.epoch_until);
+                if found.as_ref().is_some_and(|found| *found != stance) {
+                    continue 'whole;
+                }
+                found = Some(stance);
+                kept.keep(&row, now).map_err(Failure::Final)?;
             }
-            Some(next) => (state, is_first) = (next, false),
-            None => return Ok((found, had_rows)),
+            if let Some(next) = next {
+                (state, is_first) = (next, false);
+                continue;
+            }
+            let had_rows = found.is_some();
+            let found = found.unwrap_or_default();
+            // A later page may be empty because the user was erased, and an empty one has no mark.
+            if !is_first
+                && answer.rows_num() == 0
+                && stance(sessions, subject, level, deadline).await? != found
+            {
+                continue 'whole;
+            }
+            return Ok((found, kept, had_rows));
         }
     }
 }
 
 #[derive(Debug, Default, DeserializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
 struct MarkRow<'a> {
     epoch: Option<&'a str>,
     epoch_until: Option<i64>,
 }
 
 #[derive(Debug, DeserializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
 struct HeadRow<'a> {
     key: Option<&'a str>,
     revision: Option<&'a str>,

@@ -11,13 +11,15 @@ use scylla::serialize::writers::{CellWriter, WrittenCellProof};
 /// The statements of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Statement {
+    /// Writes an entry where nothing stands at all; refused, it shows the whole row.
+    PutFirst,
     /// Writes an entry where nothing stands, not even something that ended.
     PutAbsent,
     /// Writes an entry whatever stands there: a condition that always holds, so that it is decided with the others.
     PutAny,
     /// Writes an entry over exactly this one.
     PutOver,
-    /// Writes an entry in the place of a live one with this revision and another value.
+    /// Writes an entry in the place of a live one with this revision and another value; refused, it shows the whole row.
     Replace,
     /// Deletes what is live.
     Delete,
@@ -42,7 +44,8 @@ pub(crate) enum Statement {
 }
 
 impl Statement {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
+        Self::PutFirst,
         Self::PutAbsent,
         Self::PutAny,
         Self::PutOver,
@@ -59,12 +62,26 @@ impl Statement {
         Self::Scan,
     ];
 
+    /// Its place among all.
+    pub(crate) fn place(self) -> usize {
+        self as usize
+    }
+
+    /// Whether it only reads: the columns of its answer are always those that it names.
+    pub(crate) fn is_read(self) -> bool {
+        matches!(self, Self::ReadAll | Self::ReadSome | Self::ReadMark | Self::ReadHeads | Self::Scan)
+    }
+
     /// Its text, for this table.
     pub(crate) fn text(self, table: &str) -> String {
         const SET: &str = "SET value = ?, revision = ?, expiry = ?, extra = ?";
         const USER: &str = "WHERE namespace = ? AND user = ?";
         const ROW: &str = "WHERE namespace = ? AND user = ? AND key = ?";
+        // A refusal shows the columns that are named here. No `extra` of ours is `-`.
         match self {
+            Self::PutFirst => format!(
+                "UPDATE {table} USING TTL ? {SET} {ROW} IF revision = null AND expiry = null AND value = null AND extra = null AND epoch_until = null AND epoch = ?"
+            ),
             Self::PutAbsent => format!(
                 "UPDATE {table} USING TTL ? {SET} {ROW} IF revision = null AND expiry = null AND value = null AND epoch = ?"
             ),
@@ -75,7 +92,7 @@ impl Statement {
                 format!("UPDATE {table} USING TTL ? {SET} {ROW} IF revision = ? AND expiry = ? AND epoch = ?")
             }
             Self::Replace => format!(
-                "UPDATE {table} USING TTL ? {SET} {ROW} IF revision = ? AND value != ? AND expiry > ? AND epoch = ?"
+                "UPDATE {table} USING TTL ? {SET} {ROW} IF revision = ? AND value != ? AND expiry > ? AND extra != '-' AND epoch_until = null AND epoch = ?"
             ),
             Self::Delete => format!("DELETE FROM {table} {ROW} IF expiry > ? AND epoch = ?"),
             Self::DeleteIf => {
@@ -138,4 +155,16 @@ impl SerializeValue for Bound<'_> {
 pub(crate) struct Ready<'a> {
     pub(crate) statement: Statement,
     pub(crate) values: Vec<Bound<'a>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_statement_is_in_its_place() {
+        for (place, statement) in Statement::ALL.into_iter().enumerate() {
+            assert_eq!(statement.place(), place, "{statement:?}");
+        }
+    }
 }

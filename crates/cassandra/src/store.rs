@@ -23,7 +23,7 @@ use crate::schema::{self, Replication};
 use crate::{diagnose, erase, read, write};
 
 /// How many users of one call are read or written at the same time.
-const IN_FLIGHT: usize = 64;
+const IN_FLIGHT: usize = 128;
 
 /// How many queues there are for users: users share them by chance, and many more than are ever written at once rarely do.
 const QUEUES: usize = 4096;
@@ -197,6 +197,9 @@ impl AsyncStore for CassandraStore {
         if let Err(error) = self.admit(call) {
             return vec![Err(at(error)); reads.len()];
         }
+        if let [read] = reads {
+            return vec![read::profile(&self.0.sessions, call, read).await.map_err(at)];
+        }
         let work = reads.iter().map(|read| read::profile(&self.0.sessions, call, read).boxed());
         let profiles = some_at_once(work.collect()).await;
         profiles.into_iter().map(|profile| profile.map_err(&at)).collect()
@@ -207,6 +210,10 @@ impl AsyncStore for CassandraStore {
         if let Err(error) = self.admit(call) {
             let error = at(error);
             return writes.iter().map(|write| vec![Err(error.clone()); write.changes().len()]).collect();
+        }
+        if let [write] = writes {
+            let answers = self.write_user(call, write).await.into_iter();
+            return vec![answers.map(|answer| answer.map_err(&at)).collect()];
         }
         let work = by_user(writes, Write::subject).into_iter().map(|user| {
             let work = async move {
@@ -226,6 +233,9 @@ impl AsyncStore for CassandraStore {
         let at = at(Operation::Erase);
         if let Err(error) = self.admit(call) {
             return vec![Err(at(error)); erases.len()];
+        }
+        if let [erase] = erases {
+            return vec![self.erase_user(call, erase).await.map_err(at)];
         }
         let work = by_user(erases, |erase| &erase.subject).into_iter().map(|user| {
             let work = async move {

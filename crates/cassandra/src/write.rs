@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use stickystore_core::{Call, Limits, Outcome, Result, Write};
 
 use crate::attempt::Plan;
-use crate::connection::{Level, Sessions};
+use crate::connection::{Attempted, Sessions};
 use crate::error::{self, Failure};
-use crate::read::{self, Wanted};
+use crate::read;
 
 /// How long to wait at most before the second attempt after a refusal; it doubles, and each wait is a random part of it.
 const FIRST_WAIT: Duration = Duration::from_millis(4);
@@ -46,10 +46,13 @@ async fn make(
     let mut wait = Wait::default();
     let mut ready = if plan.reads_first() { None } else { Some(plan.guess(part)) };
     while !plan.is_done(part) {
-        if let Some(ready) = ready.take().filter(|ready| !ready.is_empty()) {
-            match sessions.attempt(&ready, deadline).await {
-                Ok(true) => plan.applied(part),
-                Ok(false) => plan.refused(part),
+        if let Some(tried) = ready.take().filter(|ready| !ready.is_empty()) {
+            match sessions.attempt(&tried, deadline).await {
+                Ok(Attempted::Applied) => plan.applied(part),
+                Ok(Attempted::Refused(answer)) => {
+                    plan.refused(part);
+                    ready = plan.shown(part, &answer).map(|found| plan.judge(part, &found));
+                }
                 Err(Failure::Undecided(_)) => plan.undecided(part),
                 Err(failure) => return Err(failure.told()),
             }
@@ -57,9 +60,12 @@ async fn make(
                 break;
             }
             wait.some(deadline).await?;
+            if ready.is_some() {
+                continue;
+            }
         }
         let keys = plan.open_keys(part);
-        match read::find(sessions, write.subject(), Wanted::Only(&keys), Level::Serial, now, deadline).await {
+        match read::find(sessions, write.subject(), &keys, now, deadline).await {
             Ok(found) => ready = Some(plan.judge(part, &found)),
             Err(Failure::Undecided(_)) => wait.some(deadline).await?,
             // That a reading had no answer says nothing of the write.

@@ -64,7 +64,7 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, count: Arc<Atomi
 }
 
 #[tokio::test]
-async fn a_first_guess_that_holds_is_one_round_trip_and_one_that_does_not_is_a_read_more() {
+async fn a_first_guess_is_one_round_trip_and_a_refusal_that_does_not_show_enough_is_a_read_more() {
     let Some((_node, store, count)) = counted().await else { return };
     let ann = user("ann");
     let trips = |what: &str, expected: usize| {
@@ -75,7 +75,7 @@ async fn a_first_guess_that_holds_is_one_round_trip_and_one_that_does_not_is_a_r
     store.insert(call(), &ann, EpochCheck::Is(None), key("k"), first.clone()).await.unwrap();
     trips("assign new", 1);
     store.insert(call(), &ann, EpochCheck::Is(None), key("k"), entry("other")).await.unwrap();
-    trips("assign existing", 2);
+    trips("assign existing", 1);
     store.load(call(), &ann).await.unwrap();
     trips("load", 1);
     store.get(call(), &ann, &key("k")).await.unwrap();
@@ -84,6 +84,8 @@ async fn a_first_guess_that_holds_is_one_round_trip_and_one_that_does_not_is_a_r
     trips("get of what is absent", 2);
     store.replace(call(), &ann, key("k"), first.revision, entry("next")).await.unwrap();
     trips("replace", 1);
+    store.replace(call(), &ann, key("k"), first.revision, entry("late")).await.unwrap();
+    trips("replace of another", 1);
     store.put(call(), &ann, key("k"), entry("put")).await.unwrap();
     trips("put", 1);
     store.remove_if(call(), &ann, key("k"), Revision::random()).await.unwrap();
@@ -93,6 +95,9 @@ async fn a_first_guess_that_holds_is_one_round_trip_and_one_that_does_not_is_a_r
     let changes = (0..5).map(|place| Change::Insert(key(&place.to_string()), entry("v"))).collect();
     store.write_one(call(), Write::new(ann.clone(), EpochCheck::Is(None), changes).unwrap()).await;
     trips("save of 5", 1);
+    let changes = (4..9).map(|place| Change::Insert(key(&place.to_string()), entry("v"))).collect();
+    store.write_one(call(), Write::new(ann.clone(), EpochCheck::Is(None), changes).unwrap()).await;
+    trips("save of 5, one of them taken", 2);
     store.erase_one(call(), Erase::new(ann, call().now)).await.unwrap();
     trips("erase", 2);
     let reads: Vec<_> = (0..100).map(|i| Read::all(user(&i.to_string()))).collect();
@@ -100,4 +105,23 @@ async fn a_first_guess_that_holds_is_one_round_trip_and_one_that_does_not_is_a_r
         profile.unwrap();
     }
     trips("read of 100 users, each by itself", 100);
+}
+
+#[tokio::test]
+async fn a_user_of_many_small_entries_is_two_pages_to_who_knows_nothing_and_one_to_who_has_read_some() {
+    let Some((_node, store, count)) = counted().await else { return };
+    let ann = user("ann");
+    let changes = (0..500).map(|i| Change::Insert(key(&i.to_string()), entry("v"))).collect();
+    store.write_one(call(), Write::new(ann.clone(), EpochCheck::Is(None), changes).unwrap()).await;
+    count.store(0, Ordering::SeqCst);
+    assert_eq!(store.load(call(), &ann).await.unwrap().len(), 500);
+    assert_eq!(count.swap(0, Ordering::SeqCst), 2, "the first load of all");
+    let bob = user("bob");
+    store.put(call(), &bob, key("k"), entry("v")).await.unwrap();
+    for _ in 0..100 {
+        store.load(call(), &bob).await.unwrap();
+    }
+    count.store(0, Ordering::SeqCst);
+    assert_eq!(store.load(call(), &ann).await.unwrap().len(), 500);
+    assert_eq!(count.swap(0, Ordering::SeqCst), 1, "when small rows are what there is");
 }

@@ -62,6 +62,57 @@ async fn a_row_that_another_program_wrote_as_documented_is_read() {
 }
 
 #[tokio::test]
+async fn a_refusal_tells_the_winner_with_all_that_it_has() {
+    let Some(node) = shared_node() else { return };
+    let (store, subject) = (store(node.url()), user("ann"));
+    let was = || Was::new(vec![(ValueHash::of("old"), UnixMillis::new(5).unwrap())]);
+    let winners = ["a", "b"].map(|value| (key(value), lives(60_000_000).with_was(was())));
+    for (key, winner) in &winners {
+        store.put(call(), &subject, key.clone(), winner.clone()).await.unwrap();
+    }
+    let other = || entry("other");
+    let [(a, first), (b, second)] = winners;
+    let alone = store.insert(call(), &subject, EpochCheck::Is(None), a.clone(), other()).await.unwrap();
+    assert_eq!(alone, Outcome::Kept(first.clone()), "of one");
+    let replace = store.replace(call(), &subject, a.clone(), Revision::random(), other()).await.unwrap();
+    assert_eq!(replace, Outcome::Kept(first.clone()), "of a replace");
+    let equal = first.clone().with_revision(Revision::random());
+    let equal = store.replace(call(), &subject, a.clone(), first.revision, equal).await.unwrap();
+    assert_eq!(equal, Outcome::Unchanged, "of an equal one");
+    let changes = vec![
+        Change::Insert(key("new"), other()),
+        Change::Insert(b, other()),
+        Change::Replace(a, Revision::random(), other()),
+        Change::Replace(key("absent"), Revision::random(), other()),
+    ];
+    let write = Write::new(subject.clone(), EpochCheck::Is(None), changes).unwrap();
+    let answers: Vec<_> =
+        store.write_one(call(), write).await.into_iter().map(|answer| answer.unwrap()).collect();
+    let wanted = [Outcome::Inserted, Outcome::Kept(second), Outcome::Kept(first), Outcome::Gone];
+    assert_eq!(answers, wanted, "of several");
+}
+
+#[tokio::test]
+async fn what_is_neither_an_entry_nor_a_mark_keeps_no_insert_out() {
+    let Some(node) = shared_node() else { return };
+    let (store, session) = (store(node.url()), behind(node.url()).await);
+    let odd = [
+        "UPDATE assignments SET extra = '{}' WHERE namespace = ? AND user = ? AND key = 'k' IF revision = null",
+        "UPDATE assignments SET epoch_until = 7 WHERE namespace = ? AND user = ? IF epoch = null",
+    ];
+    for (place, text) in odd.into_iter().enumerate() {
+        let subject = user(&place.to_string());
+        session.query_unpaged(text, (subject.namespace.as_str(), subject.user.as_str())).await.unwrap();
+        let (first, next) = (entry("v"), entry("next"));
+        let inserted =
+            store.insert(call(), &subject, EpochCheck::Is(None), key("k"), first.clone()).await.unwrap();
+        assert_eq!(inserted, Outcome::Inserted, "{text}");
+        let replaced = store.replace(call(), &subject, key("k"), first.revision, next).await.unwrap();
+        assert_eq!(replaced, Outcome::Replaced, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn each_row_has_a_time_to_live_of_its_own_and_none_where_servers_know_no_such_time() {
     let Some(node) = shared_node() else { return };
     let store = stickystore_cassandra::CassandraStore::new(
