@@ -1,10 +1,9 @@
 //! An operation that runs where it is waited for, and goes on by itself for a while where nobody does any more.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::FutureExt as _;
 use stickystore_core::Result;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
@@ -23,10 +22,8 @@ type Rest<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 impl<T: Send + 'static> Work<T> {
     pub(super) fn new(until: Instant, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
-        // A driver that panics is an answer, too.
-        let work = AssertUnwindSafe(work).catch_unwind();
-        let rest: Rest<T> = Box::pin(async { work.await.unwrap_or_else(|_| Err(error::lost())) });
-        Self { rest: Some(rest), until, home: Handle::current() }
+        // As it is: a future that waits for it would take twice as much again.
+        Self { rest: Some(Box::pin(work)), until, home: Handle::current() }
     }
 
     /// It ends where it is.
@@ -40,7 +37,9 @@ impl<T: Send + 'static> Future for Work<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         let Some(rest) = &mut self.rest else { return Poll::Ready(Err(error::lost())) };
-        let polled = rest.as_mut().poll(context);
+        let polled = catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(context)));
+        // A driver that panics is an answer, too.
+        let polled = polled.unwrap_or_else(|_| Poll::Ready(Err(error::lost())));
         if polled.is_ready() {
             self.rest = None;
         }
