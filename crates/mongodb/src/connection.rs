@@ -120,7 +120,7 @@ impl Connection {
         }
         let permit = timeout_at(until, Arc::clone(&self.permits).acquire_owned());
         // It is never closed.
-        permit.await.ok().and_then(|permit| permit.ok()).ok_or_else(too_late_to_send)
+        permit.await.ok().and_then(Result::ok).ok_or_else(too_late_to_send)
     }
 
     /// Lets the next call make another client; this one ends with its operations.

@@ -184,7 +184,7 @@ fn user<'a>(version: Member<'a>, mark: Member<'a>, entries: Member<'a>, now: Uni
         slots.push((as_text(member.key()), slot));
     }
     if !slots.is_sorted_by(|(one, _), (next, _)| one < next) {
-        slots.sort_by(|(one, _), (next, _)| one.cmp(next));
+        slots.sort_by_key(|(name, _)| *name);
         slots.dedup_by(|(again, _), (name, slot)| again == name && is_doubled(slot));
     }
     Some(User { mark, slots })

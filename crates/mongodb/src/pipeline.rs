@@ -232,7 +232,7 @@ fn writing<'a>(
             Change::Insert(_, entry) => {
                 written.push(setting(field, entry, &["$$pass".into(), open(now).into()]));
             }
-            Change::Put(_, entry) => written.push(setting(field, entry, &["$$pass".into()])),
+            Change::Put(_, entry) => written.push(set(field, entry, "$$pass").into()),
             Change::Replace(_, read, entry) => {
                 let differs = doc! { "$ne": ["$$e.value", literal(entry.value.as_str())] };
                 written.push(setting(field, entry, &[has(*read, now).into(), differs.into()]));
@@ -243,6 +243,10 @@ fn writing<'a>(
             _ => {}
         }
     }
+    let mut goes: Vec<Bson> = vec![swept("$$e.v.expiry").into()];
+    if !gone.is_empty() {
+        goes.insert(0, doc! { "$in": ["$$e.k", "$$gone"] }.into());
+    }
     let next = doc! { "$let": {
         "vars": {
             "gone": gone,
@@ -251,7 +255,7 @@ fn writing<'a>(
         "in": { "$arrayToObject": { "$filter": {
             "input": { "$objectToArray": { "$mergeObjects": written } },
             "as": "e",
-            "cond": { "$not": [{ "$or": [{ "$in": ["$$e.k", "$$gone"] }, swept("$$e.v.expiry")] }] },
+            "cond": { "$not": [{ "$or": goes }] },
         } } },
     } };
     let last = doc! { "$max": ["$mark.until", millis(now), { "$max": { "$map": {
@@ -283,8 +287,13 @@ fn writing<'a>(
 
 /// An object with this entry's member if all of these hold of what stands there, `$$e`; else one without members.
 fn setting(field: &str, entry: &Entry, conditions: &[Bson]) -> Bson {
+    about(field, set(field, entry, doc! { "$and": conditions }))
+}
+
+/// The same if this holds, whatever stands there.
+fn set(field: &str, entry: &Entry, condition: impl Into<Bson>) -> Document {
     let set = doc! { "$setField": { "field": literal(field), "input": {}, "value": literal(layout::encode(entry)) } };
-    about(field, doc! { "$cond": [{ "$and": conditions }, set, {}] })
+    doc! { "$cond": [condition.into(), set, {}] }
 }
 
 /// The member's name if this holds of what stands there, `$$e`; else null, which is no name.
@@ -353,20 +362,21 @@ fn mark_lives(now: UnixMillis) -> Document {
 }
 
 /// The document is of this layout, or has nothing but its id; as [`layout::decode`] has it. Each case is asked only if those
-/// before it do not hold.
+/// before it do not hold. Several kinds are compared at once: an expression costs more to send and to read than to judge.
 fn ours() -> Document {
     let case = |case: Document, then: bool| doc! { "case": case, "then": then };
-    let is_not = |of: &str, kind: &str| doc! { "$ne": [{ "$type": of }, kind] };
+    let kind = |of: &str| doc! { "$type": of };
+    let head = || [kind("$v").into(), "$v".into(), kind("$entries").into(), kind("$mark").into()];
+    let unmarked: [Bson; 4] = ["int".into(), VERSION.into(), "object".into(), "missing".into()];
+    let marks: [Bson; 2] = [kind("$mark.epoch").into(), kind("$mark.until").into()];
+    let marked: [Bson; 6] =
+        ["int".into(), VERSION.into(), "object".into(), "object".into(), "string".into(), "long".into()];
+    let both: Vec<Bson> = head().into_iter().chain(marks).collect();
     doc! { "$switch": {
         "branches": [
+            case(doc! { "$eq": [head().to_vec(), unmarked.to_vec()] }, true),
             case(doc! { "$eq": ["$$ROOT", { "_id": "$_id" }] }, true),
-            case(is_not("$v", "int"), false),
-            case(doc! { "$ne": ["$v", VERSION] }, false),
-            case(is_not("$entries", "object"), false),
-            case(doc! { "$eq": [{ "$type": "$mark" }, "missing"] }, true),
-            case(is_not("$mark", "object"), false),
-            case(is_not("$mark.epoch", "string"), false),
-            case(is_not("$mark.until", "long"), false),
+            case(doc! { "$ne": [both, marked.to_vec()] }, false),
         ],
         "default": { "$and": [
             { "$regexMatch": { "input": "$mark.epoch", "regex": EPOCH } },

@@ -290,7 +290,8 @@ impl AsyncStore for MongodbStore {
         }
         let profiles = match reads {
             [read] => vec![self.read_one(call, read).await],
-            _ => self.read_many(call, reads).await,
+            // By itself, so that a read of one user takes no more room than it needs.
+            _ => Box::pin(self.read_many(call, reads)).await,
         };
         profiles.into_iter().map(|profile| profile.map_err(&at)).collect()
     }

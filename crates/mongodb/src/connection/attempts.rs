@@ -19,8 +19,8 @@ tokio::task_local! {
 
 impl Attempts {
     /// Runs an operation whose attempts these are.
-    pub(crate) async fn of<F: Future>(self: Arc<Self>, operation: F) -> F::Output {
-        ATTEMPTS.scope(self, operation).await
+    pub(crate) fn of<F: Future>(self: Arc<Self>, operation: F) -> impl Future<Output = F::Output> {
+        ATTEMPTS.scope(self, operation)
     }
 
     pub(crate) fn sent(&self) -> Sent {

@@ -192,13 +192,17 @@ fn a_document_that_is_not_ours_is_never_taken_for_an_absent_user() {
 #[test]
 fn a_name_that_stands_there_twice_is_damage_under_the_revision_of_the_first() {
     let twice = |first: &Document, second: &Document| {
-        let mut entries = RawDocumentBuf::new();
-        for (name, member) in [("b", first), ("a", first), ("b", second), ("b", first)] {
-            entries.append(name, raw(member));
-        }
-        let mut document = RawDocumentBuf::new();
-        document.append("v", VERSION);
-        document.append("entries", entries);
+        let entries =
+            doc! { "b": first.clone(), "a": first.clone(), "c": second.clone(), "d": first.clone() };
+        let document = raw(&doc! { "v": VERSION, "entries": entries }).into_bytes();
+        // The third and the fourth object get the name of the first.
+        const OBJECT: u8 = 3;
+        let renamed = document.iter().scan(0, |before, byte| {
+            let is_name = *before == OBJECT && matches!(byte, b'c' | b'd');
+            *before = *byte;
+            Some(if is_name { b'b' } else { *byte })
+        });
+        let document = RawDocumentBuf::from_bytes(renamed.collect()).unwrap();
         let slots = whole(&document, 1).unwrap().slots;
         let names: Vec<_> = slots.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["a", "b"]);
