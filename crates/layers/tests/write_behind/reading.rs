@@ -80,7 +80,7 @@ async fn a_read_does_not_show_what_is_not_acknowledged() {
 async fn a_write_through_does_not_hurry_a_store_that_is_down() {
     let store = Planted::new();
     store.plant([crate::planted::Fault::Refused(ErrorKind::Unavailable); 100]);
-    let minute = std::time::Duration::from_secs(60);
+    let minute = Duration::from_secs(60);
     let handle = start(behind(&store).retry(minute, minute)).await;
     handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap();
     store.begun(1).await;
