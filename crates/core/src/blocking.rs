@@ -1,13 +1,17 @@
 //! `Blocking`: the blocking face of any async store, for every place that a call can come from.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::async_store::{AsyncStore, AsyncStoreExt};
 use crate::call::{Call, Erase, Read, Write};
@@ -50,8 +54,14 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// is [`ErrorKind::Timeout`], where it panics [`ErrorKind::Unexpected`], and its future is dropped.
 ///
 /// What it costs, over the bare async call: see `examples/bridge_cost.rs`, which prints it beside the ways that were
-/// not taken. A store that runs on its callers' threads is cheaper by one wake-up; but it finds thread-locals gone
-/// (tokio's, or a driver's random numbers) in a `Drop` while a thread ends, and can keep its caller for ever.
+/// not taken. The runtime has one thread and a queue of calls before it. Tried and not kept, on two cores with 1, 8 and 32
+/// callers: tokio's own queue, on this runtime and on a multi-thread one with one worker (a third more processor time for
+/// each call); a slot with a condition variable, or the task's own handle, in the place of a channel (as good, with more to
+/// go wrong); callers that spin for long before they sleep (a third of the calls, once they are more than the cores).
+///
+/// A store on it may do all that it may on a current-thread runtime: not `tokio::task::block_in_place`. One that ran on its
+/// callers' threads would be cheaper by one wake-up; but it would find thread-locals gone (tokio's, or a driver's random
+/// numbers) in a `Drop` while a thread ends, and could keep its caller for ever.
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,8 +82,39 @@ struct Inner<S: AsyncStore> {
 /// Where the store lives, and where it has to be dropped.
 struct Home<S: AsyncStore> {
     /// Taken out only when it is dropped.
-    lives: Option<(Arc<S>, Runtime)>,
+    lives: Option<(Arc<S>, Jobs)>,
     process: u32,
+}
+
+/// What the runtime's thread is asked to run. It ends when nobody can ask any more.
+///
+/// A queue of its own, since `spawn` from another thread wakes the runtime by a system call each time; this one wakes it only
+/// where it had nothing to do.
+struct Jobs(mpsc::UnboundedSender<Job>);
+
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Jobs {
+    /// Starts the thread of this runtime.
+    fn start(runtime: Runtime) -> std::io::Result<Self> {
+        let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
+        let serve = move || {
+            runtime.block_on(async {
+                while let Some(job) = jobs.recv().await {
+                    tokio::spawn(job);
+                }
+            });
+            // An ordinary drop would wait for what the store left on the blocking pool.
+            runtime.shutdown_background();
+        };
+        thread::Builder::new().name("stickystore".to_owned()).spawn(serve)?;
+        Ok(Self(sender))
+    }
+
+    fn run(&self, job: impl Future<Output = ()> + Send + 'static) {
+        // Should the thread be gone, the job is dropped, and with it the sender of its answer.
+        let _ = self.0.send(Box::pin(job));
+    }
 }
 
 impl<S: AsyncStore> Blocking<S> {
@@ -86,37 +127,22 @@ impl<S: AsyncStore> Blocking<S> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<S>> + Send,
     {
-        // One worker: a second one costs a call some microseconds, since the two wake each other.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("stickystore")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::Config, "no thread for the blocking API").with_source(error)
-            })?;
+        let no_thread =
+            |error| Error::new(ErrorKind::Config, "no thread for the blocking API").with_source(error);
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
+        let jobs = Jobs::start(runtime).map_err(no_thread)?;
         let (sender, receiver) = sync_channel(1);
-        runtime.spawn(async move {
+        jobs.run(async move {
             // The receiver waits for as long as this runs.
             let _ = sender.send(open().await);
         });
-        let opened = receiver.recv();
-        match opened {
-            Ok(Ok(store)) => {
-                let store = Arc::new(store);
-                let home = Home { lives: Some((Arc::clone(&store), runtime)), process: std::process::id() };
-                Ok(Self(Arc::new(Inner { store, home })))
-            }
-            failed => {
-                // Not an ordinary drop, which would panic where the caller is a task.
-                runtime.shutdown_background();
-                match failed {
-                    Ok(Err(error)) => Err(error),
-                    _ => Err(Error::new(ErrorKind::Unexpected, "opening the store panicked")
-                        .with_effect(Effect::NotApplied)),
-                }
-            }
-        }
+        let store = receiver.recv().unwrap_or_else(|_| {
+            let panicked = Error::new(ErrorKind::Unexpected, "opening the store panicked");
+            Err(panicked.with_effect(Effect::NotApplied))
+        })?;
+        let store = Arc::new(store);
+        let home = Home { lives: Some((Arc::clone(&store), jobs)), process: std::process::id() };
+        Ok(Self(Arc::new(Inner { store, home })))
     }
 
     /// Runs one call on the own runtime, and waits for it.
@@ -125,22 +151,25 @@ impl<S: AsyncStore> Blocking<S> {
         T: Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let runtime = self.runtime(operation)?;
+        let jobs = self.jobs(operation)?;
         let remaining = call.remaining();
         if remaining.is_zero() {
             let passed = self.fail(operation, ErrorKind::Timeout, "the deadline passed before the call");
             return Err(passed.with_effect(Effect::NotApplied));
         }
         let (sender, receiver) = sync_channel(1);
+        let (waits, given_up) = oneshot::channel();
         let future = work(Arc::clone(&self.0.store));
-        let task = runtime.spawn(async move {
-            // Nobody receives any more only after the overrun, which has its own answer.
-            let _ = sender.send(future.await);
+        jobs.run(async move {
+            if let Some(answer) = unless(given_up, future).await {
+                // Nobody receives any more only after the overrun, which has its own answer.
+                let _ = sender.send(answer);
+            }
         });
         match receiver.recv_timeout(remaining.saturating_add(OVERRUN)) {
             Ok(answer) => Ok(answer),
             Err(RecvTimeoutError::Timeout) => {
-                task.abort();
+                drop(waits);
                 Err(self.fail(operation, ErrorKind::Timeout, "the store did not end by the deadline"))
             }
             Err(RecvTimeoutError::Disconnected) => {
@@ -152,7 +181,7 @@ impl<S: AsyncStore> Blocking<S> {
     /// What of these is at hand: on the caller's thread, where it costs no wake-up.
     fn near(&self, call: Call, reads: &[Read]) -> Result<Near> {
         // In a forked child a lock of the store's may be held for ever.
-        self.runtime(Operation::Read)?;
+        self.jobs(Operation::Read)?;
         let look = || Near::look(&*self.0.store, call, reads);
         catch_unwind(AssertUnwindSafe(look))
             .map_err(|_| self.fail(Operation::Read, ErrorKind::Unexpected, "the store panicked"))
@@ -162,9 +191,9 @@ impl<S: AsyncStore> Blocking<S> {
         self.run(call, Operation::Read, |store| async move { store.read(call, &reads).await })
     }
 
-    fn runtime(&self, operation: Operation) -> Result<&Runtime> {
+    fn jobs(&self, operation: Operation) -> Result<&Jobs> {
         match &self.0.home.lives {
-            Some((_, runtime)) if self.0.home.process == std::process::id() => Ok(runtime),
+            Some((_, jobs)) if self.0.home.process == std::process::id() => Ok(jobs),
             _ => Err(self.fail(
                 operation,
                 ErrorKind::Forked,
@@ -176,6 +205,16 @@ impl<S: AsyncStore> Blocking<S> {
     fn fail(&self, operation: Operation, kind: ErrorKind, context: &'static str) -> Error {
         Error::new(kind, context).with_origin(self.0.store.info().scheme, operation)
     }
+}
+
+/// What this future answers; nothing, and the future is dropped, if its caller gives it up before.
+async fn unless<F: Future>(mut given_up: oneshot::Receiver<()>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => Pin::new(&mut given_up).poll(context).map(|_| None),
+    })
+    .await
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -268,15 +307,15 @@ impl<S: AsyncStore> fmt::Debug for Blocking<S> {
 
 impl<S: AsyncStore> Drop for Home<S> {
     fn drop(&mut self) {
-        let Some((store, runtime)) = self.lives.take() else { return };
+        let Some((store, jobs)) = self.lives.take() else { return };
         if self.process != std::process::id() {
-            // In a forked child the worker is not there, and its locks may be held for ever. And the store's
+            // In a forked child the thread is not there, and its locks may be held for ever. And the store's
             // connections are the parent's: to drop them here would take them out of the parent's reactor too.
-            std::mem::forget((store, runtime));
+            std::mem::forget((store, jobs));
             return;
         }
         let (sender, receiver) = sync_channel(1);
-        runtime.spawn(async move {
+        jobs.run(async move {
             // Where a driver that says goodbye to its server finds a runtime to do so.
             drop(store);
             let _ = sender.send(());
@@ -284,7 +323,5 @@ impl<S: AsyncStore> Drop for Home<S> {
         // So that what the store held, as a file's lock, is free when this returns. A store that hangs or panics
         // here has nobody left to be told.
         let _ = receiver.recv_timeout(GOODBYE);
-        // An ordinary drop waits for the worker, and panics where the caller is a task.
-        runtime.shutdown_background();
     }
 }

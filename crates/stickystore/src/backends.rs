@@ -59,19 +59,47 @@ pub(crate) const ALL: &[Backend] = &[
 pub(crate) trait Opener: Send + Sync {
     fn blocking(&self, url: &str) -> Result<Arc<dyn Store>>;
     async fn asynchronous(&self, url: String) -> Result<Arc<dyn AsyncStore>>;
+
+    /// Where the stores are.
+    fn place(&self) -> Place {
+        Place::Elsewhere
+    }
 }
 
-/// An opener of async stores.
+/// Where stores of one kind are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On a server, as ours are: their calls are round trips, and gain by leaving together.
+    Network,
+    /// In this process, or where only their author knows.
+    Elsewhere,
+}
+
+/// An opener of somebody's async stores.
 pub(crate) fn by<F, Fut, S>(factory: F) -> Arc<dyn Opener>
 where
     F: Fn(String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: AsyncStore,
 {
-    Arc::new(Factory(factory))
+    Arc::new(Factory(factory, Place::Elsewhere))
 }
 
-struct Factory<F>(F);
+/// An opener of our stores on a network.
+#[cfg_attr(
+    not(any(feature = "cassandra", feature = "memcached", feature = "mongodb", feature = "redis")),
+    expect(dead_code, reason = "none of them is on")
+)]
+pub(crate) fn on_network<F, Fut, S>(factory: F) -> Arc<dyn Opener>
+where
+    F: Fn(String) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<S>> + Send + 'static,
+    S: AsyncStore,
+{
+    Arc::new(Factory(factory, Place::Network))
+}
+
+struct Factory<F>(F, Place);
 
 #[async_trait]
 impl<F, Fut, S> Opener for Factory<F>
@@ -86,6 +114,10 @@ where
 
     async fn asynchronous(&self, url: String) -> Result<Arc<dyn AsyncStore>> {
         Ok(Arc::new((self.0)(url).await?))
+    }
+
+    fn place(&self) -> Place {
+        self.1
     }
 }
 

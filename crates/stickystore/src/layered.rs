@@ -3,13 +3,23 @@
 use stickystore_core::options::Options;
 use stickystore_core::{Error, ErrorKind, Operation, Result};
 
+use crate::backends::Place;
+
 mod cache;
 mod coalesce;
 mod resilience;
 
-/// Which layers a URL asks for.
+/// What a URL says of layers.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
+    cache: Option<cache::Config>,
+    coalesce: coalesce::Coalesce,
+    resilience: Option<resilience::Config>,
+}
+
+/// Which layers a store is given.
+#[derive(Debug)]
+pub(crate) struct Given {
     pub(crate) cache: Option<cache::Config>,
     pub(crate) coalesce: Option<coalesce::Config>,
     pub(crate) resilience: Option<resilience::Config>,
@@ -25,7 +35,14 @@ impl Asked {
         })
     }
 
-    /// Whether it asks for none.
+    /// The layers of a store at this place.
+    pub(crate) fn at(self, place: Place) -> Given {
+        Given { cache: self.cache, coalesce: self.coalesce.at(place), resilience: self.resilience }
+    }
+}
+
+impl Given {
+    /// Whether there are none.
     pub(crate) fn is_none(&self) -> bool {
         self.cache.is_none() && self.coalesce.is_none() && self.resilience.is_none()
     }

@@ -1,14 +1,40 @@
-//! The option of calls that leave together.
+//! The option of calls that leave together: by default those of our stores on a network do.
 
 use stickystore_core::Result;
 use stickystore_core::options::Options;
 
 pub(crate) use there::Config;
 
-/// Takes the option; nothing if it is not given, or off.
-pub(super) fn take(options: &mut Options) -> Result<Option<Config>> {
-    let is_on = options.choice("coalesce", &[("on", true), ("off", false)])?.unwrap_or(false);
-    is_on.then(there::config).transpose()
+use crate::backends::Place;
+
+/// What the option says.
+#[derive(Debug, Default)]
+pub(crate) enum Coalesce {
+    /// Nothing: as is best for the store.
+    #[default]
+    Unsaid,
+    On(Config),
+    Off,
+}
+
+/// Takes the option.
+pub(super) fn take(options: &mut Options) -> Result<Coalesce> {
+    Ok(match options.choice("coalesce", &[("on", true), ("off", false)])? {
+        Some(true) => Coalesce::On(there::config()?),
+        Some(false) => Coalesce::Off,
+        None => Coalesce::Unsaid,
+    })
+}
+
+impl Coalesce {
+    /// How calls of a store at this place leave together; nothing if they do not.
+    pub(crate) fn at(self, place: Place) -> Option<Config> {
+        match (self, place) {
+            (Self::On(config), _) => Some(config),
+            (Self::Unsaid, Place::Network) => there::by_default(),
+            (Self::Unsaid, Place::Elsewhere) | (Self::Off, _) => None,
+        }
+    }
 }
 
 #[cfg(feature = "coalesce")]
@@ -38,6 +64,11 @@ mod there {
     pub(super) fn config() -> Result<Config> {
         Ok(Config)
     }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as where the feature is off")]
+    pub(super) fn by_default() -> Option<Config> {
+        Some(Config)
+    }
 }
 
 #[cfg(not(feature = "coalesce"))]
@@ -52,5 +83,9 @@ mod there {
         let context =
             "coalesce=on is of the feature \"coalesce\", which is off: add it to stickystore's features";
         Err(crate::layered::wrong(context))
+    }
+
+    pub(super) fn by_default() -> Option<Config> {
+        None
     }
 }

@@ -1,21 +1,22 @@
-//! What a store that was opened by its URL stands in: the layers that the URL asks for, and the one that tells of its calls,
-//! if a feature asks for it.
+//! What a store that was opened by its URL stands in: the layers that the URL asks for or the store has by default, and the
+//! one that tells of its calls, if a feature asks for it.
 
 use std::sync::Arc;
 
 use stickystore_core::{AsyncStore, Result, Store};
 
 use crate::backends::{self, Opener};
-use crate::layered::Asked;
+use crate::layered::{Asked, Given};
 
 /// Opens a store with its blocking API.
 pub(super) fn blocking(opener: &Arc<dyn Opener>, url: String, asked: Asked) -> Result<Arc<dyn Store>> {
-    let store = if asked.is_none() {
+    let given = asked.at(opener.place());
+    let store = if given.is_none() {
         opener.blocking(&url)?
     } else {
         // Layers are async, so that the store inside them is too.
         let opener = Arc::clone(opener);
-        backends::blocking_over(async move { Ok(around(opener.asynchronous(url).await?, asked)) })?
+        backends::blocking_over(async move { Ok(around(opener.asynchronous(url).await?, given)) })?
     };
     Ok(told::blocking(store))
 }
@@ -26,16 +27,17 @@ pub(super) async fn asynchronous(
     url: String,
     asked: Asked,
 ) -> Result<Arc<dyn AsyncStore>> {
-    Ok(told::asynchronous(around(opener.asynchronous(url).await?, asked)))
+    let given = asked.at(opener.place());
+    Ok(told::asynchronous(around(opener.asynchronous(url).await?, given)))
 }
 
 #[cfg(any(feature = "cache", feature = "coalesce", feature = "resilience"))]
-fn around(store: Arc<dyn AsyncStore>, asked: Asked) -> Arc<dyn AsyncStore> {
-    if asked.is_none() {
+fn around(store: Arc<dyn AsyncStore>, given: Given) -> Arc<dyn AsyncStore> {
+    if given.is_none() {
         return store;
     }
     #[cfg(feature = "coalesce")]
-    let bounds = asked.coalesce.map(|config| config.bounds(store.info()));
+    let bounds = given.coalesce.map(|config| config.bounds(store.info()));
     let layers = stickystore_layers::Layers::new(store);
     #[cfg(feature = "coalesce")]
     let layers = match bounds {
@@ -43,12 +45,12 @@ fn around(store: Arc<dyn AsyncStore>, asked: Asked) -> Arc<dyn AsyncStore> {
         None => layers,
     };
     #[cfg(feature = "cache")]
-    let layers = match asked.cache {
+    let layers = match given.cache {
         Some(config) => layers.cache(config),
         None => layers,
     };
     #[cfg(feature = "resilience")]
-    let layers = match asked.resilience {
+    let layers = match given.resilience {
         Some(config) => layers.resilience(config),
         None => layers,
     };
@@ -56,7 +58,7 @@ fn around(store: Arc<dyn AsyncStore>, asked: Asked) -> Arc<dyn AsyncStore> {
 }
 
 #[cfg(not(any(feature = "cache", feature = "coalesce", feature = "resilience")))]
-fn around(store: Arc<dyn AsyncStore>, _: Asked) -> Arc<dyn AsyncStore> {
+fn around(store: Arc<dyn AsyncStore>, _: Given) -> Arc<dyn AsyncStore> {
     store
 }
 
@@ -85,5 +87,56 @@ mod told {
 
     pub(super) fn asynchronous(store: Arc<dyn AsyncStore>) -> Arc<dyn AsyncStore> {
         store
+    }
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "coalesce", feature = "redis"))]
+mod tests {
+    use stickystore_core::Immediate;
+    use stickystore_core::memory::MemoryStore;
+
+    use super::*;
+    use crate::address::Address;
+
+    fn opener(is_network: bool) -> Arc<dyn Opener> {
+        let open = |_| async { Ok(Immediate::new(MemoryStore::new())) };
+        if is_network { backends::on_network(open) } else { backends::by(open) }
+    }
+
+    fn asked(option: &str) -> Asked {
+        Address::parse(&format!("theirs:?namespace=n{option}")).unwrap().layers
+    }
+
+    /// Whether calls leave together, through the blocking API and the async one.
+    async fn leave_together(is_network: bool, option: &str) -> [bool; 2] {
+        let opener = opener(is_network);
+        let blocking = blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap();
+        let asynchronous = asynchronous(&opener, "theirs:".to_owned(), asked(option)).await.unwrap();
+        [format!("{blocking:?}"), format!("{asynchronous:?}")].map(|shown| shown.contains("Coalesced"))
+    }
+
+    #[tokio::test]
+    async fn calls_of_a_network_store_leave_together_unless_the_url_says_off() {
+        assert_eq!(leave_together(true, "").await, [true; 2]);
+        assert_eq!(leave_together(true, "&coalesce=on").await, [true; 2]);
+        assert_eq!(leave_together(true, "&coalesce=off").await, [false; 2]);
+    }
+
+    #[tokio::test]
+    async fn those_of_another_store_do_not_unless_the_url_says_on() {
+        assert_eq!(leave_together(false, "").await, [false; 2]);
+        assert_eq!(leave_together(false, "&coalesce=off").await, [false; 2]);
+        assert_eq!(leave_together(false, "&coalesce=on").await, [true; 2]);
+    }
+
+    #[test]
+    fn each_of_our_network_stores_is_one_and_no_other_is() {
+        for backend in backends::ALL {
+            let Some(opener) = (backend.opener)() else { continue };
+            let is_here = ["", "embedded"].contains(&backend.feature);
+            let place = if is_here { backends::Place::Elsewhere } else { backends::Place::Network };
+            assert_eq!(opener.place(), place, "{:?}", backend.schemes);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Stores whose URL says `coalesce=on`.
+//! Stores whose URL says `coalesce=on`. What ours do by default is tested beside `registry::around`.
 
 use std::sync::{Arc, Mutex};
 
