@@ -29,7 +29,7 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
         for &callers in options.callers.iter().filter(|callers| **callers <= operation.most_callers()) {
             let mut contenders = vec![contender("plain".to_owned(), operation, callers, store, &crowd)];
             for &in_flight in &options.in_flight {
-                let coalesced = Coalesced::with(store.clone(), Bounds::default().with_in_flight(in_flight));
+                let coalesced = Coalesced::with(store.clone(), bounds(store, in_flight));
                 let name = format!("coalesced {in_flight}");
                 contenders.push(contender(name, operation, callers, &coalesced, &crowd));
             }
@@ -59,6 +59,13 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
         }
     }
     rows
+}
+
+/// Those that suit the store, with so many batches of reads in flight.
+pub(crate) fn bounds(store: &impl AsyncStore, in_flight: usize) -> Bounds {
+    let mut bounds = Bounds::of(store.info());
+    bounds.in_flight = in_flight;
+    bounds
 }
 
 /// A store's side of an operation.

@@ -46,7 +46,8 @@ impl Drop for Together {
 /// All threads of these, also those that began meanwhile.
 #[cfg(target_os = "linux")]
 fn put(processes: &[u32], on: &rustix::thread::CpuSet) {
-    let threads = processes.iter().filter_map(|process| std::fs::read_dir(format!("/proc/{process}/task")).ok());
+    let threads =
+        processes.iter().filter_map(|process| std::fs::read_dir(format!("/proc/{process}/task")).ok());
     for thread in threads.flatten().flatten() {
         let number = thread.file_name().to_str().and_then(|name| name.parse().ok());
         if let Some(thread) = number.and_then(rustix::process::Pid::from_raw) {

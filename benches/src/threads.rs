@@ -31,7 +31,8 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
         let crowd = Crowd::new(options.users, operation.filled());
         fill(&store, rivals, &crowd).await;
         for threads in THREADS {
-            let coalesced = Coalesced::with(open(), Bounds::default());
+            let coalesced = open();
+            let coalesced = Coalesced::with(coalesced.clone(), Bounds::of(coalesced.info()));
             let contenders = [
                 contender("blocking", operation, threads, open(), &crowd),
                 contender("blocking coalesced", operation, threads, coalesced, &crowd),

@@ -77,6 +77,16 @@ impl Bounds {
     /// As many as there are.
     pub const UNLIMITED: usize = usize::MAX;
 
+    /// Those that suit this store: the default ones, but that MongoDB and Cassandra, who are sent each user's write by itself,
+    /// let no write wait for another user's.
+    pub fn of(info: &StoreInfo) -> Self {
+        let bounds = Self::default();
+        match info.scheme {
+            "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
+            _ => bounds,
+        }
+    }
+
     /// These bounds with so many in flight, of reads and of writes.
     #[must_use]
     pub const fn with_in_flight(self, in_flight: usize) -> Self {

@@ -60,19 +60,20 @@ pub(crate) trait Opener: Send + Sync {
     fn blocking(&self, url: &str) -> Result<Arc<dyn Store>>;
     async fn asynchronous(&self, url: String) -> Result<Arc<dyn AsyncStore>>;
 
-    /// Where the stores are.
-    fn place(&self) -> Place {
-        Place::Elsewhere
+    /// How their concurrent calls leave unless the URL says it.
+    fn leaving(&self) -> Leaving {
+        Leaving::Alone
     }
 }
 
-/// Where stores of one kind are.
+/// How concurrent calls of a store leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// On a server, as ours are: their calls are round trips, and gain by leaving together.
-    Network,
-    /// In this process, or where only their author knows.
-    Elsewhere,
+pub(crate) enum Leaving {
+    /// Together: what goes in one round trip costs client and server less, as was measured (`cargo xtask bench`).
+    Together,
+    /// Each by itself: of a store in this process, of one that only its author knows, and of Cassandra, whose driver sends each
+    /// user's statement to that user's own nodes in any case.
+    Alone,
 }
 
 /// An opener of somebody's async stores.
@@ -82,24 +83,24 @@ where
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: AsyncStore,
 {
-    Arc::new(Factory(factory, Place::Elsewhere))
+    Arc::new(Factory(factory, Leaving::Alone))
 }
 
-/// An opener of our stores on a network.
+/// An opener of stores whose calls leave together.
 #[cfg_attr(
-    not(any(feature = "cassandra", feature = "memcached", feature = "mongodb", feature = "redis")),
+    not(any(feature = "memcached", feature = "mongodb", feature = "redis")),
     expect(dead_code, reason = "none of them is on")
 )]
-pub(crate) fn on_network<F, Fut, S>(factory: F) -> Arc<dyn Opener>
+pub(crate) fn together<F, Fut, S>(factory: F) -> Arc<dyn Opener>
 where
     F: Fn(String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: AsyncStore,
 {
-    Arc::new(Factory(factory, Place::Network))
+    Arc::new(Factory(factory, Leaving::Together))
 }
 
-struct Factory<F>(F, Place);
+struct Factory<F>(F, Leaving);
 
 #[async_trait]
 impl<F, Fut, S> Opener for Factory<F>
@@ -116,7 +117,7 @@ where
         Ok(Arc::new((self.0)(url).await?))
     }
 
-    fn place(&self) -> Place {
+    fn leaving(&self) -> Leaving {
         self.1
     }
 }

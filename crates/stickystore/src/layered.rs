@@ -3,7 +3,7 @@
 use stickystore_core::options::Options;
 use stickystore_core::{Error, ErrorKind, Operation, Result};
 
-use crate::backends::Place;
+use crate::backends::Leaving;
 
 mod cache;
 mod coalesce;
@@ -35,9 +35,9 @@ impl Asked {
         })
     }
 
-    /// The layers of a store at this place.
-    pub(crate) fn at(self, place: Place) -> Given {
-        Given { cache: self.cache, coalesce: self.coalesce.at(place), resilience: self.resilience }
+    /// The layers of a store whose calls leave like this unless the URL says it.
+    pub(crate) fn over(self, leaving: Leaving) -> Given {
+        Given { cache: self.cache, coalesce: self.coalesce.over(leaving), resilience: self.resilience }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Map;
-use stickystore_core::{Entry, Expiry, Key, Profile, Subject, UnixMillis, Value};
+use stickystore_core::{Entry, Expiry, Key, Profile, Subject, UnixMillis, UserId, Value};
 
 /// What a user costs besides id and profile: its place in the map, with the room that the map keeps free.
 const PLACE_BYTES: usize = 80;
@@ -32,11 +32,18 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Holds the answer to a read at this time. None for a user with an erase mark: the answer does not say when it ends.
-    pub(super) fn new(profile: &Profile, at: UnixMillis, commons: &Commons) -> Option<Self> {
+    /// Holds the answer to a read of this user at this time, with an id whose text lies beside the profile: a hit touches
+    /// both. None for a user with an erase mark: the answer does not say when it ends.
+    pub(super) fn new(
+        of: &Subject,
+        profile: &Profile,
+        at: UnixMillis,
+        commons: &Commons,
+    ) -> Option<(Subject, Self)> {
         if profile.epoch().is_some() {
             return None;
         }
+        let user = UserId::new(&of.user).unwrap_or_else(|_| of.user.clone());
         let mut bytes = damaged_bytes(profile);
         let entries = profile.entries().map(|(key, entry)| {
             let (key, entry, own) = commons.held(key, entry);
@@ -52,7 +59,8 @@ impl Held {
             Expiry::At(end) => Some(end),
         });
         let whole = until.min().map_or(u64::MAX, |end| end.since(at).as_secs());
-        Some(Self { at, profile, whole_seconds: saturated(whole), bytes: saturated(bytes) })
+        let held = Self { at, profile, whole_seconds: saturated(whole), bytes: saturated(bytes) };
+        Some((Subject::new(of.namespace.clone(), user), held))
     }
 
     pub(super) fn is_absent(&self) -> bool {

@@ -155,19 +155,19 @@ impl Memory {
 
     /// Takes what a read found, for those users whom nobody wrote since it began.
     pub(super) fn land(&self, ticket: u64, now: UnixMillis, reads: &[Read], answers: &[Result<Profile>]) {
-        let held = answers
-            .iter()
-            .map(|answer| answer.as_ref().ok().map(|profile| Held::new(profile, now, &self.commons)));
+        let held = reads.iter().zip(answers).map(|(read, answer)| {
+            answer.as_ref().ok().map(|profile| Held::new(&read.subject, profile, now, &self.commons))
+        });
         let held: Vec<_> = held.collect();
         let mut flights = self.flights();
         for (read, held) in reads.iter().zip(held) {
             let is_ours = flights.leave(&read.subject, ticket);
             let is_written = flights.users.get(&read.subject).is_some_and(|flight| flight.writers > 0);
             match held {
-                Some(Some(held)) if is_ours && !is_written => {
+                Some(Some((subject, held))) if is_ours && !is_written => {
                     flights.touch(&read.subject);
                     self.take(&read.subject);
-                    self.users.insert(read.subject.clone(), held);
+                    self.users.insert(subject, held);
                 }
                 Some(None) if is_ours => drop(self.take(&read.subject)),
                 _ => {}
@@ -196,7 +196,7 @@ impl Memory {
 
     /// The write ended, and this is what then stands, if its answers said so.
     pub(super) fn end(&self, subject: &Subject, stands: Option<&Profile>, at: UnixMillis) {
-        let held = stands.and_then(|profile| Held::new(profile, at, &self.commons));
+        let held = stands.and_then(|profile| Held::new(subject, profile, at, &self.commons));
         let mut flights = self.flights();
         flights.touch(subject);
         let Slot::Occupied(mut slot) = flights.users.entry(subject.clone()) else {
@@ -210,8 +210,8 @@ impl Memory {
         }
         let is_contended = flight.is_contended;
         slot.remove();
-        if let Some(held) = held.filter(|_| !is_contended) {
-            self.users.insert(subject.clone(), held);
+        if let Some((subject, held)) = held.filter(|_| !is_contended) {
+            self.users.insert(subject, held);
         }
     }
 
@@ -226,18 +226,18 @@ impl Memory {
 
     /// Takes a page, without those who were written or read since it began, or are: what they are known for may be newer.
     pub(super) fn land_page(&self, ticket: u64, now: UnixMillis, page: &[(Subject, Profile)]) {
-        let held = page.iter().map(|(_, profile)| Held::new(profile, now, &self.commons));
+        let held = page.iter().map(|(subject, profile)| Held::new(subject, profile, now, &self.commons));
         let held: Vec<_> = held.collect();
         let flights = self.flights();
-        for ((subject, _), held) in page.iter().zip(held) {
-            let Some(held) = held.filter(|_| !flights.users.contains_key(subject)) else {
+        for (subject, held) in held.into_iter().flatten() {
+            if flights.users.contains_key(&subject) {
                 continue;
-            };
-            let touched = flights.touched.as_ref().and_then(|touched| touched.get(subject));
+            }
+            let touched = flights.touched.as_ref().and_then(|touched| touched.get(&subject));
             let is_touched = touched.is_some_and(|touched| *touched > ticket);
-            if !is_touched && self.users.peek(subject).is_none_or(|known| known.at < now) {
-                self.take(subject);
-                self.users.insert(subject.clone(), held);
+            if !is_touched && self.users.peek(&subject).is_none_or(|known| known.at < now) {
+                self.take(&subject);
+                self.users.insert(subject, held);
             }
         }
     }

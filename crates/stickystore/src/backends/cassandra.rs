@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use stickystore_cassandra::{CassandraStore, Config};
 
-use super::{Opener, on_network};
+use super::{Opener, by};
 
 #[expect(clippy::unnecessary_wraps, reason = "the module is there only where the feature is on")]
 pub(super) fn opener() -> Option<Arc<dyn Opener>> {
-    Some(on_network(|url| async move { CassandraStore::new(&Config::from_url(&url)?) }))
+    Some(by(|url| async move { CassandraStore::new(&Config::from_url(&url)?) }))
 }

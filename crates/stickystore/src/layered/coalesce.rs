@@ -1,11 +1,11 @@
-//! The option of calls that leave together: by default those of our stores on a network do.
+//! The option of calls that leave together: by default those do whose stores gain by it.
 
 use stickystore_core::Result;
 use stickystore_core::options::Options;
 
 pub(crate) use there::Config;
 
-use crate::backends::Place;
+use crate::backends::Leaving;
 
 /// What the option says.
 #[derive(Debug, Default)]
@@ -27,12 +27,12 @@ pub(super) fn take(options: &mut Options) -> Result<Coalesce> {
 }
 
 impl Coalesce {
-    /// How calls of a store at this place leave together; nothing if they do not.
-    pub(crate) fn at(self, place: Place) -> Option<Config> {
-        match (self, place) {
+    /// How calls of a store leave together whose calls leave like this if nothing is said; nothing if they do not.
+    pub(crate) fn over(self, leaving: Leaving) -> Option<Config> {
+        match (self, leaving) {
             (Self::On(config), _) => Some(config),
-            (Self::Unsaid, Place::Network) => there::by_default(),
-            (Self::Unsaid, Place::Elsewhere) | (Self::Off, _) => None,
+            (Self::Unsaid, Leaving::Together) => there::by_default(),
+            (Self::Unsaid, Leaving::Alone) | (Self::Off, _) => None,
         }
     }
 }
@@ -42,21 +42,13 @@ mod there {
     use stickystore_core::{Result, StoreInfo};
     use stickystore_layers::coalesce::Bounds;
 
-    /// Stores that send each user's write by itself: none gains by waiting for another's.
-    const WRITES_GO_ALONE: [&str; 2] = ["mongodb", "cassandra"];
-
     /// As is best for the store.
     #[derive(Debug)]
     pub(crate) struct Config;
 
     impl Config {
         pub(crate) fn bounds(&self, info: &StoreInfo) -> Bounds {
-            let bounds = Bounds::default();
-            if WRITES_GO_ALONE.contains(&info.scheme) {
-                bounds.with_writes_in_flight(Bounds::UNLIMITED)
-            } else {
-                bounds
-            }
+            Bounds::of(info)
         }
     }
 

@@ -10,7 +10,7 @@ use crate::layered::{Asked, Given};
 
 /// Opens a store with its blocking API.
 pub(super) fn blocking(opener: &Arc<dyn Opener>, url: String, asked: Asked) -> Result<Arc<dyn Store>> {
-    let given = asked.at(opener.place());
+    let given = asked.over(opener.leaving());
     let store = if given.is_none() {
         opener.blocking(&url)?
     } else {
@@ -27,7 +27,7 @@ pub(super) async fn asynchronous(
     url: String,
     asked: Asked,
 ) -> Result<Arc<dyn AsyncStore>> {
-    let given = asked.at(opener.place());
+    let given = asked.over(opener.leaving());
     Ok(told::asynchronous(around(opener.asynchronous(url).await?, given)))
 }
 
@@ -99,9 +99,9 @@ mod tests {
     use super::*;
     use crate::address::Address;
 
-    fn opener(is_network: bool) -> Arc<dyn Opener> {
+    fn opener(gains: bool) -> Arc<dyn Opener> {
         let open = |_| async { Ok(Immediate::new(MemoryStore::new())) };
-        if is_network { backends::on_network(open) } else { backends::by(open) }
+        if gains { backends::together(open) } else { backends::by(open) }
     }
 
     fn asked(option: &str) -> Asked {
@@ -109,15 +109,15 @@ mod tests {
     }
 
     /// Whether calls leave together, through the blocking API and the async one.
-    async fn leave_together(is_network: bool, option: &str) -> [bool; 2] {
-        let opener = opener(is_network);
+    async fn leave_together(gains: bool, option: &str) -> [bool; 2] {
+        let opener = opener(gains);
         let blocking = blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap();
         let asynchronous = asynchronous(&opener, "theirs:".to_owned(), asked(option)).await.unwrap();
         [format!("{blocking:?}"), format!("{asynchronous:?}")].map(|shown| shown.contains("Coalesced"))
     }
 
     #[tokio::test]
-    async fn calls_of_a_network_store_leave_together_unless_the_url_says_off() {
+    async fn calls_of_a_store_that_gains_leave_together_unless_the_url_says_off() {
         assert_eq!(leave_together(true, "").await, [true; 2]);
         assert_eq!(leave_together(true, "&coalesce=on").await, [true; 2]);
         assert_eq!(leave_together(true, "&coalesce=off").await, [false; 2]);
@@ -131,12 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn each_of_our_network_stores_is_one_and_no_other_is() {
+    fn calls_of_redis_memcached_and_mongodb_leave_together() {
         for backend in backends::ALL {
             let Some(opener) = (backend.opener)() else { continue };
-            let is_here = ["", "embedded"].contains(&backend.feature);
-            let place = if is_here { backends::Place::Elsewhere } else { backends::Place::Network };
-            assert_eq!(opener.place(), place, "{:?}", backend.schemes);
+            let gains = ["redis", "memcached", "mongodb"].contains(&backend.feature);
+            let leaving = if gains { backends::Leaving::Together } else { backends::Leaving::Alone };
+            assert_eq!(opener.leaving(), leaving, "{:?}", backend.schemes);
         }
     }
 }
