@@ -2,8 +2,8 @@
 //!
 //! A call that comes while few are in flight goes at once, in its caller's own future, and waits for nobody. One that comes
 //! while [as many as may be](Bounds::in_flight) are in flight waits until one of them ends, or for 5 ms; then all that
-//! waits leaves as one call of the store, in a task of its own. When many have just got their answers together, the next to
-//! leave lets the others come along first: it goes after those who are ready to run, for which no time is waited.
+//! waits leaves as one call of the store, in a task of its own. When many reads have just got their answers together, the next
+//! to leave lets the others come along first: it goes after those who are ready to run, for which no time is waited.
 //!
 //! | what | how |
 //! |---|---|

@@ -18,7 +18,8 @@ use super::waiting::Waiting;
 /// How long the store may overrun the deadline of a batch: what the contract gives it.
 pub(super) const OVERRUN: Duration = Duration::from_millis(100);
 
-/// When so many callers have just got their answers together, most of them are about to ask again.
+/// When so many callers have just got their answers together, most of them are about to ask again. Only reads wait for that:
+/// of writes the server has more to do than the client, and they are better under way.
 const MANY: usize = 8;
 
 /// Calls of one kind, over one store.
@@ -89,7 +90,7 @@ impl<K: Kind, S: AsyncStore> Line<K, S> {
         let is_large = asked.is_empty() || asked.len() > self.bounds.users || bytes > self.bounds.bytes;
         let mut state = self.state();
         let goes = (is_large || state.flying < self.bounds.in_flight) && !state.is_held(&users);
-        let gathers = state.is_gathering || state.last >= MANY;
+        let gathers = !K::IN_ORDER && (state.is_gathering || state.last >= MANY);
         if goes && (is_large || !gathers) {
             state.depart(&users);
             drop(state);
@@ -151,6 +152,7 @@ impl<K: Kind, S: AsyncStore> Line<K, S> {
         state.land(users);
         state.last = callers;
         if callers >= MANY
+            && !K::IN_ORDER
             && !state.is_gathering
             && let Some(next) = state.waiting.front()
         {
