@@ -77,12 +77,12 @@ impl Bounds {
     /// As many as there are.
     pub const UNLIMITED: usize = usize::MAX;
 
-    /// Those that suit this store: the default ones, but that MongoDB and Cassandra, who are sent each user's write by itself,
-    /// let no write wait for another user's.
+    /// Those that suit this store: the default ones, but that Memcached, MongoDB and Cassandra, who are sent each user's write by
+    /// itself, let no write wait for another user's.
     pub fn of(info: &StoreInfo) -> Self {
         let bounds = Self::default();
         match info.scheme {
-            "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
+            "memcached" | "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
             _ => bounds,
         }
     }

@@ -19,6 +19,11 @@ use crate::seen::assert_entries;
 /// How long marks last here, in milliseconds.
 const MARK: u64 = 600_000;
 
+/// When entries end here, in milliseconds after the case began: late enough that no server has swept them by its own clock
+/// while the case runs.
+const SHORT: u64 = 600_000;
+const LONG: u64 = 601_000;
+
 /// How long an answer may take that waits for nothing, on the busiest machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -147,13 +152,13 @@ pub(crate) async fn keeps_up_with_a_writer(cx: Context) -> CaseResult {
 
 pub(crate) async fn leaves_out_what_has_expired(cx: Context) -> CaseResult {
     let user = cx.user("ann");
-    act::put(&cx, &user, "short", &cx.until("short", 1_000)).await;
-    act::put(&cx, &user, "long", &cx.until("long", 2_000)).await;
+    act::put(&cx, &user, "short", &cx.until("short", SHORT)).await;
+    act::put(&cx, &user, "long", &cx.until("long", LONG)).await;
     act::load(&cx, &user).await;
     // Backwards too: another caller's clock may be behind.
-    for millis in [0, 999, 1_000, 1_999, 2_000, 1_999, 999, 0] {
-        let wanted = ["long", "short"].map(|at| (at, if at == "long" { 2_000 } else { 1_000 }));
-        let wanted: Vec<_> = wanted.iter().filter(|(_, end)| millis < *end).map(|(at, _)| *at).collect();
+    for millis in [0, SHORT - 1, SHORT, LONG - 1, LONG, LONG - 1, SHORT - 1, 0] {
+        let wanted = [("long", LONG), ("short", SHORT)].into_iter();
+        let wanted: Vec<_> = wanted.filter(|(_, end)| millis < *end).map(|(at, _)| at).collect();
         for _ in 0..2 {
             for found in profiles(&cx, cx.at(millis), &user) {
                 let found: Vec<_> = found.entries().map(|(key, _)| key.as_str()).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stickystore_core::{AsyncStore as _, Read};
+use stickystore_core::{AsyncStore as _, Read, StoreInfo};
 use stickystore_layers::coalesce::Bounds;
 
 use crate::bench::{call, coalesced, load, put, subject, within};
@@ -80,4 +80,13 @@ async fn writes_without_a_limit_wait_only_for_their_own_user() {
     assert_eq!(scripted.seen().await, ["write ann", "write bob", "write cid", "read ann"]);
     scripted.answer(0).await;
     assert_eq!(scripted.seen().await[4..], ["write ann"]);
+}
+
+#[test]
+fn only_a_store_that_takes_writes_of_several_users_at_once_has_them_wait_for_each_other() {
+    let writes = |scheme| Bounds::of(&StoreInfo::new(scheme)).writes_in_flight;
+    assert_eq!(writes("redis"), Bounds::default().writes_in_flight);
+    for scheme in ["memcached", "mongodb", "cassandra"] {
+        assert_eq!(writes(scheme), Bounds::UNLIMITED, "{scheme}");
+    }
 }
