@@ -82,7 +82,7 @@ impl Bounds {
     pub fn of(info: &StoreInfo) -> Self {
         let bounds = Self::default();
         match info.scheme {
-            "memcached" | "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
+            "memcache" | "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
             _ => bounds,
         }
     }

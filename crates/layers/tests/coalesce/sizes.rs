@@ -86,7 +86,7 @@ async fn writes_without_a_limit_wait_only_for_their_own_user() {
 fn only_a_store_that_takes_writes_of_several_users_at_once_has_them_wait_for_each_other() {
     let writes = |scheme| Bounds::of(&StoreInfo::new(scheme)).writes_in_flight;
     assert_eq!(writes("redis"), Bounds::default().writes_in_flight);
-    for scheme in ["memcached", "mongodb", "cassandra"] {
+    for scheme in ["memcache", "mongodb", "cassandra"] {
         assert_eq!(writes(scheme), Bounds::UNLIMITED, "{scheme}");
     }
 }

@@ -130,6 +130,25 @@ mod tests {
         assert_eq!(leave_together(false, "&coalesce=on").await, [true; 2]);
     }
 
+    #[cfg(feature = "coalesce")]
+    #[tokio::test]
+    async fn writes_wait_for_another_users_only_where_the_server_takes_several_at_once() {
+        use stickystore_layers::coalesce::Bounds;
+
+        let urls = [
+            ("redis", "redis://127.0.0.1", true),
+            ("memcached", "memcache://127.0.0.1", false),
+            ("mongodb", "mongodb://127.0.0.1", false),
+            ("cassandra", "cassandra://127.0.0.1", false),
+        ];
+        for (feature, url, waits) in urls {
+            let backend = backends::ALL.iter().find(|backend| backend.feature == feature).unwrap();
+            let Some(opener) = (backend.opener)() else { continue };
+            let store = opener.asynchronous(url.to_owned()).await.unwrap();
+            assert_eq!(Bounds::of(store.info()).writes_in_flight < Bounds::UNLIMITED, waits, "{url}");
+        }
+    }
+
     #[test]
     fn calls_of_redis_memcached_and_mongodb_leave_together() {
         for backend in backends::ALL {
