@@ -1,32 +1,25 @@
 //! Connections: making one, and sharing it between callers. The answers come in the order of the commands, each under the
 //! command's number; one that is the answer to nothing ends the connection.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use stickystore_core::{Result, UnixMillis};
-use stickystore_transport::{Connect, Stream, Target};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use stickystore_transport::{Connect, Garbled, Heard, Pace, Parts, Pipe, Question, Stream, Target, ended};
 use tokio::time::timeout_at;
 
 use crate::config::{Config, Login};
 use crate::error;
 use crate::greeting::Greeting;
-use crate::wire::{Command, Dialect, Parts, Refusal, Reply};
-
-mod driver;
-use driver::{Ask, Driver, EndsWith, Pace};
+use crate::wire::{Command, Dialect, Form, Refusal, Reply};
 
 /// One connection to a server at a time, made when it is needed and made anew when it died.
 pub(crate) type Lane = stickystore_transport::Lane<Connector>;
 
 /// A connection of a lane, which stays the same one for as long as it is held.
 pub(crate) type Connection = stickystore_transport::Connection<Connector>;
-
-/// How many callers may stand in line before the connection takes their commands.
-const LINE: usize = 1024;
 
 /// How connections to one server are made.
 #[derive(Debug, Clone)]
@@ -71,31 +64,24 @@ impl Connect for Connector {
         let pace = if self.target.is_tls() { Pace::ByPart } else { Pace::AllAtOnce };
         let mut link = Link::over(stream, self.dialect, pace);
         let greeting = timeout_at(until, self.set_up(&link)).await;
-        link.greeting = greeting.unwrap_or_else(|_| Err(error::ended(None))).map_err(error::setting_up)?;
+        link.greeting = greeting.unwrap_or_else(|_| Err(ended(None))).map_err(error::setting_up)?;
         Ok(link)
     }
 }
 
-/// One connection, and the task that drives it.
+/// One connection.
 #[derive(Debug)]
 pub(crate) struct Link {
     dialect: Dialect,
-    line: mpsc::Sender<Ask>,
+    pipe: Pipe<Asked>,
     next: AtomicU32,
-    alive: Arc<AtomicBool>,
-    task: AbortHandle,
     greeting: Greeting,
 }
 
 impl Link {
     fn over(stream: Stream, dialect: Dialect, pace: Pace) -> Self {
-        let (line, asks) = mpsc::channel(LINE);
-        let alive = Arc::new(AtomicBool::new(true));
-        // Set also when the task is dropped with its runtime.
-        let ended = EndsWith(Arc::clone(&alive));
-        let task = tokio::spawn(async move { Driver::new(asks, dialect, pace, ended).drive(stream).await });
-        let (next, greeting) = (AtomicU32::new(0), Greeting::default());
-        Self { dialect, line, next, alive, task: task.abort_handle(), greeting }
+        let pipe = Pipe::over(stream, pace);
+        Self { dialect, pipe, next: AtomicU32::new(0), greeting: Greeting::default() }
     }
 
     /// Sends these together and awaits all answers.
@@ -103,17 +89,18 @@ impl Link {
     /// # Errors
     /// By its effect it says whether anything can have been sent.
     pub(crate) async fn send(&self, commands: &[Command<'_>]) -> Result<Vec<Reply>> {
-        let mut parts = Parts::with_room_for(commands);
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut parts = Parts::with_capacity(commands.iter().map(Command::most_bytes).sum(), commands.len());
         let encode = |command: &Command<'_>| {
             let opaque = self.next.fetch_add(1, Ordering::Relaxed);
             self.dialect.encode(command, opaque, &mut parts);
             (opaque, command.form())
         };
         let expected = commands.iter().map(encode).collect();
-        let (answers, answered) = oneshot::channel();
-        let ask = Ask { commands: parts, expected, answers };
-        self.line.send(ask).await.map_err(|_| error::not_sent())?;
-        answered.await.unwrap_or_else(|_| Err(error::ended(None)))
+        let replies = Vec::with_capacity(commands.len());
+        self.pipe.ask(parts, Asked { dialect: self.dialect, expected, replies }).await
     }
 
     /// Sends one and awaits its answer.
@@ -135,13 +122,44 @@ impl Link {
 
 impl stickystore_transport::Link for Link {
     fn is_alive(&self) -> bool {
-        self.alive.load(Ordering::Acquire)
+        self.pipe.is_alive()
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.task.abort();
+/// Commands that were sent together, and the answers that have come.
+#[derive(Debug)]
+struct Asked {
+    dialect: Dialect,
+    expected: VecDeque<(u32, Form)>,
+    replies: Vec<Reply>,
+}
+
+impl Question for Asked {
+    type Answer = Vec<Reply>;
+
+    fn commands(&self) -> usize {
+        self.expected.len()
+    }
+
+    fn hear(&mut self, arrived: &mut BytesMut) -> Result<Heard<Vec<Reply>>, Garbled> {
+        while let Some((opaque, form)) = self.expected.front().copied() {
+            let Some(answer) = self.dialect.decode(arrived, form)? else { return Ok(Heard::Part) };
+            if !answer.answers(opaque, form) {
+                return Err(Garbled);
+            }
+            self.expected.pop_front();
+            let leaves_order = answer.leaves_order(form);
+            self.replies.push(answer.reply);
+            if !leaves_order {
+                let is_whole = self.expected.is_empty();
+                return if is_whole {
+                    Ok(Heard::Last(std::mem::take(&mut self.replies)))
+                } else {
+                    Err(Garbled)
+                };
+            }
+        }
+        Ok(Heard::All(std::mem::take(&mut self.replies)))
     }
 }
 

@@ -1,9 +1,6 @@
 //! Memcached's refusals and broken connections as core's errors: kind and effect, decided here and nowhere else.
 
-use std::io;
-
 use stickystore_core::{Effect, Error, ErrorKind, Operation};
-use stickystore_transport::{is_tls_alert, refused_by_tls};
 
 use crate::wire::Refusal;
 
@@ -13,29 +10,6 @@ pub(crate) const SCHEME: &str = "memcache";
 /// Names the operation of an error that came from below.
 pub(crate) fn at(operation: Operation) -> impl Fn(Error) -> Error {
     move |error| error.with_origin(SCHEME, operation)
-}
-
-/// The connection ended with this command on its way.
-pub(crate) fn ended(source: Option<io::Error>) -> Error {
-    let Some(source) = source else {
-        return Error::new(ErrorKind::Unavailable, "the connection ended before the answer");
-    };
-    if is_tls_alert(&source) {
-        return refused_by_tls().with_effect(Effect::Unknown).with_source(source);
-    }
-    Error::new(ErrorKind::Unavailable, "the connection ended before the answer").with_source(source)
-}
-
-/// The connection ended before this command was on its way.
-pub(crate) fn not_sent() -> Error {
-    Error::new(ErrorKind::Unavailable, "the connection ended before anything was sent")
-        .with_effect(Effect::NotApplied)
-}
-
-/// What arrived is the answer to nothing that was asked.
-pub(crate) fn garbled() -> Error {
-    let context = "the server gave an answer to something else; the connection was closed";
-    Error::new(ErrorKind::Unexpected, context)
 }
 
 /// An answer of a kind that this command has not.

@@ -3,10 +3,8 @@
 //! The `memcache` crate has such functions too, but its wire layer is declared experimental, copies every value twice, knows
 //! no SASL, and brings a pool and five more crates with it; a dialect is a page of code.
 
-use std::fmt;
-use std::io::Write as _;
-
 use bytes::{Bytes, BytesMut};
+use stickystore_transport::{Garbled, Parts};
 
 mod binary;
 mod meta;
@@ -91,43 +89,6 @@ pub(crate) struct Answer {
     pub(crate) opaque: Option<u32>,
 }
 
-/// What is to be sent, in parts that the server takes in one piece each.
-#[derive(Debug, Default)]
-pub(crate) struct Parts {
-    pub(crate) bytes: Vec<u8>,
-    /// How long each of them is.
-    pub(crate) lengths: Vec<usize>,
-    /// How long they are together.
-    ended: usize,
-}
-
-impl Parts {
-    /// Empty, with room for these.
-    pub(crate) fn with_room_for(commands: &[Command<'_>]) -> Self {
-        let bytes = commands.iter().map(Command::most_bytes).sum();
-        Self { bytes: Vec::with_capacity(bytes), lengths: Vec::with_capacity(commands.len()), ended: 0 }
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn push_text(&mut self, text: fmt::Arguments<'_>) {
-        // There is nothing that could fail.
-        let _ = self.bytes.write_fmt(text);
-    }
-
-    /// Ends a part: what follows is for the server to take after it.
-    fn end_part(&mut self) {
-        self.lengths.push(self.bytes.len() - self.ended);
-        self.ended = self.bytes.len();
-    }
-}
-
-/// What arrived is not the dialect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Garbled;
-
 impl Dialect {
     /// Appends a command under this number.
     pub(crate) fn encode(self, command: &Command<'_>, opaque: u32, out: &mut Parts) {
@@ -148,7 +109,7 @@ impl Dialect {
 
 impl Command<'_> {
     /// About how long it is, and rarely longer.
-    fn most_bytes(&self) -> usize {
+    pub(crate) fn most_bytes(&self) -> usize {
         const AROUND: usize = 96;
         AROUND
             + match self {

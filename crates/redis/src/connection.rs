@@ -1,20 +1,14 @@
 //! Connections: making one, knowing whether it is alive, and sending commands over it by a deadline.
-//!
-//! The driver's `ConnectionManager` is not used: it gives the first caller after an outage the error of the last
-//! attempt, keeps a refused login for ever, and does not say whether anything was sent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, Value};
 use stickystore_core::{Effect, Result};
-use stickystore_transport::{Connect, Stream, Target};
-use tokio::task::AbortHandle;
+use stickystore_transport::{Connect, Pace, Pipe, Secret, Stream, Target};
 
 use crate::config::Config;
 use crate::error;
+use crate::wire::{Asked, Commands, Reply};
 
 /// One connection at a time, made when it is needed and made anew when it died.
 pub(crate) type Lane = stickystore_transport::Lane<Connector>;
@@ -23,7 +17,7 @@ pub(crate) type Lane = stickystore_transport::Lane<Connector>;
 ///
 /// # Errors
 /// By its effect it says whether anything can have been sent.
-pub(crate) async fn send(lane: &Arc<Lane>, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>> {
+pub(crate) async fn send(lane: &Arc<Lane>, commands: Commands, deadline: Instant) -> Result<Vec<Reply>> {
     let connection = lane.connection(deadline).await?;
     connection.run(deadline, connection.link().send(commands)).await
 }
@@ -32,39 +26,64 @@ pub(crate) async fn send(lane: &Arc<Lane>, commands: &Pipeline, deadline: Instan
 #[derive(Clone)]
 pub(crate) struct Connector {
     target: Target,
-    login: RedisConnectionInfo,
+    user: Option<String>,
+    password: Option<Secret>,
+    database: i64,
 }
 
 impl Connector {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let target = Target::new(&config.address, &config.tls)?;
-        let mut login = RedisConnectionInfo::default()
-            .set_db(config.database)
-            .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        if let Some(user) = &config.user {
-            login = login.set_username(user);
-        }
-        if let Some(password) = &config.password {
-            login = login.set_password(password.reveal());
-        }
-        Ok(Self { target, login })
+        let Config { user, password, database, .. } = config.clone();
+        Ok(Self { target, user, password, database })
     }
 
-    async fn set_up(&self, stream: Stream) -> Result<Link> {
-        // Deadlines are ours.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
-        let connecting = MultiplexedConnection::new_with_config(&self.login, stream, config);
-        let (connection, driver) = connecting.await.map_err(error::connecting)?;
-        let alive = Arc::new(AtomicBool::new(true));
-        // Set also when the task is dropped with its runtime.
-        let ended = EndsWith(Arc::clone(&alive));
-        let task = tokio::spawn(async move {
-            let _ended = ended;
-            driver.await;
-        });
-        let link = Link { connection, alive, task: task.abort_handle() };
-        link.is_admitted().await?;
-        Ok(link)
+    /// Logs in, and sees that the server takes commands from us, before a write depends on it.
+    async fn set_up(&self, link: &Link) -> Result<()> {
+        let greet = async |user| link.send(self.greeting(user)).await.map_err(error::setting_up);
+        let mut answers = greet(self.user.as_deref()).await?;
+        let is_older = |answer: &Reply| answer.refusal().is_some_and(error::knows_no_users);
+        if self.user.is_some() && answers.first().is_some_and(is_older) {
+            answers = greet(None).await?;
+        }
+        let mut answers = answers.iter();
+        let mut refusal = || answers.next().and_then(Reply::refusal);
+        if self.password.is_some()
+            && let Some(refusal) = refusal()
+        {
+            return Err(error::login_refused(refusal));
+        }
+        if self.database != 0
+            && let Some(refusal) = refusal()
+        {
+            return Err(error::database_refused(refusal));
+        }
+        match answers.next_back().ok_or_else(error::odd_answer)?.refusal() {
+            // Who may not ping may still write.
+            Some(refusal) if refusal.code() != "NOPERM" => Err(error::refused(refusal)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is said first.
+    fn greeting(&self, user: Option<&str>) -> Commands {
+        let mut commands = Commands::default();
+        if let Some(password) = &self.password {
+            let password = password.reveal();
+            match user {
+                Some(user) => commands.push(&["AUTH", user, password]),
+                None => commands.push(&["AUTH", password]),
+            }
+        }
+        if self.database != 0 {
+            commands.push(&["SELECT", &self.database.to_string()]);
+        }
+        // Servers before 7.2 do not know it.
+        let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        commands.push(&["CLIENT", "SETINFO", "LIB-NAME", name]);
+        commands.push(&["CLIENT", "SETINFO", "LIB-VER", version]);
+        commands.push(&["PING"]);
+        commands
     }
 }
 
@@ -72,61 +91,33 @@ impl Connect for Connector {
     type Link = Link;
 
     async fn connect(&self) -> Result<Link> {
-        self.set_up(self.target.connect().await?).await
+        let link = Link::over(self.target.connect().await?);
+        self.set_up(&link).await.map_err(|error| error.with_effect(Effect::NotApplied))?;
+        Ok(link)
     }
 }
 
-/// One connection and the task that drives it.
-pub(crate) struct Link {
-    connection: MultiplexedConnection,
-    alive: Arc<AtomicBool>,
-    task: AbortHandle,
-}
+/// One connection.
+pub(crate) struct Link(Pipe<Asked>);
 
 impl Link {
-    async fn send(&self, commands: &Pipeline) -> Result<Vec<Value>> {
-        let mut connection = self.connection.clone();
-        let answers = connection.send_packed_commands(commands, 0, commands.len()).await;
-        let answers = answers.map_err(error::sending)?;
-        let has_moved_on = |answer: &Value| matches!(answer, Value::ServerError(e) if error::has_moved_on(e));
-        if answers.iter().any(has_moved_on) {
-            // Whoever comes next shall look where the server is now.
-            self.alive.store(false, Ordering::Release);
-        }
-        Ok(answers)
+    fn over(stream: Stream) -> Self {
+        Self(Pipe::over(stream, Pace::AllAtOnce))
     }
 
-    /// Sees that the server takes commands from us, before a write depends on it.
-    async fn is_admitted(&self) -> Result<()> {
-        let mut connection = self.connection.clone();
-        match connection.send_packed_command(&redis::cmd("PING")).await {
-            // Who may not ping may still write.
-            Ok(Value::ServerError(refusal)) if refusal.code() != "NOPERM" => {
-                Err(error::refused(&refusal).with_effect(Effect::NotApplied))
-            }
-            Ok(_) => Ok(()),
-            Err(error) => Err(error::sending(error).with_effect(Effect::NotApplied)),
+    async fn send(&self, commands: Commands) -> Result<Vec<Reply>> {
+        let (parts, asked) = commands.ask();
+        let answers = self.0.ask(parts, asked).await?;
+        if answers.iter().filter_map(Reply::refusal).any(error::has_moved_on) {
+            // Whoever comes next shall look where the server is now.
+            self.0.retire();
         }
+        Ok(answers)
     }
 }
 
 impl stickystore_transport::Link for Link {
-    /// Whether its task still runs. What is sent over a dead one never leaves.
     fn is_alive(&self) -> bool {
-        self.alive.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-struct EndsWith(Arc<AtomicBool>);
-
-impl Drop for EndsWith {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.is_alive()
     }
 }

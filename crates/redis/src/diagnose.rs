@@ -5,12 +5,11 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use redis::Value;
 use stickystore_core::{Call, Finding, Result, Severity};
 use stickystore_transport::fastest;
 
-use crate::layout::PREFIX;
 use crate::store::RedisStore;
+use crate::wire::{Commands, Reply, Value};
 
 /// Writers whose clocks are further from the server's than this are told.
 const SKEW: Duration = Duration::from_secs(1);
@@ -74,26 +73,25 @@ impl Info {
 async fn ask(store: &RedisStore, call: Call, began: Instant) -> Result<Seen> {
     store.admit(call)?;
     let lane = store.long_lane();
-    let info = store.answer(lane, &redis::cmd("INFO"), call.deadline).await?;
-    let command = redis::cmd("TIME");
-    let time = fastest(async || Ok::<_, Infallible>(store.answer(lane, &command, call.deadline).await)).await;
+    let info = store.answer(lane, &["INFO"], call.deadline).await?;
+    let time =
+        fastest(async || Ok::<_, Infallible>(store.answer(lane, &["TIME"], call.deadline).await)).await;
     let Ok(time) = time;
     // By the caller's clock.
     let ours = Duration::from_millis(call.now.get()) + time.after(began);
     let skew = time.answer.ok().and_then(|time| time_of(&time)).map(|theirs| theirs.abs_diff(ours));
     let setting = async |name: &str| {
-        let mut get = redis::cmd("CONFIG");
-        get.arg("GET").arg(name);
-        store.answer(lane, &get, call.deadline).await.ok().and_then(|answer| second_text(&answer))
+        let answer = store.answer(lane, &["CONFIG", "GET", name], call.deadline).await;
+        answer.ok().and_then(|answer| second_text(&answer))
     };
     let (save, fsync) = (setting("save").await, setting("appendfsync").await);
     let trials = trials();
-    let commands: Vec<_> = trials.iter().map(|(_, command)| command.clone()).collect();
-    let answers = store.answers(lane, commands, call.deadline).await;
-    let refused =
-        trials.iter().zip(&answers).filter(|(_, answer)| is_denied(answer)).map(|(trial, _)| trial.0);
+    let say = |words: &Vec<&str>, commands: &mut Commands| commands.push(words);
+    let answers = store.answers(lane, &trials, say, call.deadline).await;
+    let denied = trials.iter().zip(&answers).filter(|(_, answer)| is_denied(answer));
+    let refused = denied.filter_map(|(words, _)| words.first().copied());
     Ok(Seen {
-        info: Info(text(&info).unwrap_or_default()),
+        info: Info(info.value().text().unwrap_or_default().to_owned()),
         save,
         fsync,
         refused: refused.collect(),
@@ -103,38 +101,27 @@ async fn ask(store: &RedisStore, call: Call, began: Instant) -> Result<Seen> {
 }
 
 /// Every command of ours, so that it changes nothing that anybody has.
-fn trials() -> Vec<(&'static str, redis::Cmd)> {
+fn trials() -> Vec<Vec<&'static str>> {
     // Neither a namespace nor a user is ever empty.
-    let key = format!("{PREFIX}:");
-    let of = |name: &'static str, arguments: &[&str]| {
-        let mut command = redis::cmd(name);
-        command.arg(&key).arg(arguments);
-        (name, command)
-    };
-    let mut eval = redis::cmd("EVAL");
-    eval.arg("return 1").arg(1).arg(&key);
-    let mut evalsha = redis::cmd("EVALSHA");
-    evalsha.arg("0000000000000000000000000000000000000000").arg(1).arg(&key);
-    let mut scan = redis::cmd("SCAN");
-    scan.arg(0).arg("COUNT").arg(1);
+    const KEY: &str = "stickystore::";
     vec![
-        ("EVAL", eval),
-        ("EVALSHA", evalsha),
-        of("HSET", &["trial", "1"]),
-        of("PEXPIRE", &["1000"]),
-        of("PTTL", &[]),
-        of("HGETALL", &[]),
-        of("HMGET", &["trial"]),
-        of("HRANDFIELD", &["1", "WITHVALUES"]),
-        of("PERSIST", &[]),
-        of("HDEL", &["trial"]),
-        of("UNLINK", &[]),
-        ("TIME", redis::cmd("TIME")),
-        ("SCAN", scan),
+        vec!["EVAL", "return 1", "1", KEY],
+        vec!["EVALSHA", "0000000000000000000000000000000000000000", "1", KEY],
+        vec!["HSET", KEY, "trial", "1"],
+        vec!["PEXPIRE", KEY, "1000"],
+        vec!["PTTL", KEY],
+        vec!["HGETALL", KEY],
+        vec!["HMGET", KEY, "trial"],
+        vec!["HRANDFIELD", KEY, "1", "WITHVALUES"],
+        vec!["PERSIST", KEY],
+        vec!["HDEL", KEY, "trial"],
+        vec!["UNLINK", KEY],
+        vec!["TIME"],
+        vec!["SCAN", "0", "COUNT", "1"],
     ]
 }
 
-fn is_denied(answer: &Result<Value>) -> bool {
+fn is_denied(answer: &Result<Reply>) -> bool {
     answer.as_ref().is_err_and(|error| error.kind() == stickystore_core::ErrorKind::Denied)
 }
 
@@ -251,26 +238,15 @@ fn latency(round_trip: Duration) -> Option<Finding> {
     (round_trip > SLOW).then(|| Finding::new("slow", Severity::Note, evidence, mend))
 }
 
-fn time_of(answer: &Value) -> Option<Duration> {
-    let Value::Array(parts) = answer else { return None };
-    let [seconds, micros] = parts.as_slice() else { return None };
-    let seconds = Duration::from_secs(text(seconds)?.parse().ok()?);
-    Some(seconds + Duration::from_micros(text(micros)?.parse().ok()?))
+fn time_of(answer: &Reply) -> Option<Duration> {
+    let Value::Array(mut parts) = answer.value() else { return None };
+    let seconds = Duration::from_secs(parts.next()?.text()?.parse().ok()?);
+    Some(seconds + Duration::from_micros(parts.next()?.text()?.parse().ok()?))
 }
 
-fn second_text(answer: &Value) -> Option<String> {
-    match answer {
-        Value::Array(parts) => parts.get(1).and_then(text),
-        _ => None,
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
-        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.clone()),
-        _ => None,
-    }
+fn second_text(answer: &Reply) -> Option<String> {
+    let Value::Array(mut parts) = answer.value() else { return None };
+    parts.nth(1)?.text().map(str::to_owned)
 }
 
 #[cfg(test)]

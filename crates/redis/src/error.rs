@@ -1,13 +1,9 @@
 //! Redis' errors as core's: kind and effect, decided here and nowhere else.
 
-use std::error::Error as _;
-use std::fmt;
-use std::sync::Arc;
-
-use redis::{RedisError, ServerError};
 use stickystore_core::decide::not_ours;
 use stickystore_core::{Effect, Error, ErrorKind, Operation};
-use stickystore_transport::{is_tls_alert, refused_by_tls};
+
+use crate::wire::Refusal;
 
 /// The scheme in errors and [`StoreInfo`](stickystore_core::StoreInfo).
 pub(crate) const SCHEME: &str = "redis";
@@ -17,41 +13,39 @@ pub(crate) fn at(operation: Operation) -> impl Fn(Error) -> Error {
     move |error| error.with_origin(SCHEME, operation)
 }
 
-/// An attempt to connect, or to log in, failed: nothing was sent.
-pub(crate) fn connecting(error: RedisError) -> Error {
-    let kind = match error.kind() {
-        redis::ErrorKind::AuthenticationFailed => ErrorKind::Denied,
-        // Since TLS 1.3, a client's certificate is judged after its side of the handshake.
-        redis::ErrorKind::Io if is_alert(&error) => return refused_by_tls().with_source(Below::from(error)),
-        redis::ErrorKind::Io => ErrorKind::Unavailable,
-        // What the server answers to SELECT.
-        redis::ErrorKind::Server(_) | redis::ErrorKind::Extension => ErrorKind::Config,
-        _ => ErrorKind::Unavailable,
+/// The connection ended before it was set up, or does not speak as we do.
+pub(crate) fn setting_up(error: Error) -> Error {
+    let context = match error.kind() {
+        ErrorKind::Unavailable => {
+            "the server ended the connection before it was set up: it may want TLS, be in protected mode, or have as many \
+             clients as it takes"
+        }
+        ErrorKind::Unexpected => "what answers there does not speak Redis' protocol",
+        _ => return error,
     };
-    let context = match kind {
-        ErrorKind::Denied => "the server refuses this user and password",
-        ErrorKind::Config => "the server refuses this database",
-        _ => "the server ended the connection before it was set up",
-    };
-    Error::new(kind, context).with_effect(Effect::NotApplied).with_source(Below::from(error))
+    Error::new(error.kind(), context).with_source(error)
 }
 
-fn is_alert(error: &RedisError) -> bool {
-    // The driver keeps what is below it in an `Arc`, and shows that.
-    type Shared = Arc<dyn std::error::Error + Send + Sync>;
-    let below = error.source().and_then(|source| source.downcast_ref::<Shared>());
-    let io = below.and_then(|below| below.downcast_ref::<std::io::Error>());
-    io.is_some_and(is_tls_alert)
+/// The server does not let us in.
+pub(crate) fn login_refused(refusal: Refusal<'_>) -> Error {
+    match refusal.code() {
+        "LOADING" | "BUSY" => refused(refusal),
+        // Its own words may have the password in them.
+        _ => Error::new(ErrorKind::Denied, "the server refuses this user and password"),
+    }
 }
 
-/// The connection failed after the command had been handed to it.
-pub(crate) fn sending(error: RedisError) -> Error {
-    let (kind, context) = match error.kind() {
-        redis::ErrorKind::Io => (ErrorKind::Unavailable, "the connection ended before the answer"),
-        redis::ErrorKind::Parse => (ErrorKind::Unexpected, "the answer is not Redis' protocol"),
-        _ => (ErrorKind::Unexpected, "the driver refused the answer"),
-    };
-    Error::new(kind, context).with_effect(Effect::Unknown).with_source(Below::from(error))
+/// Whether a login was refused since the server, older than 6.0, knows passwords only.
+pub(crate) fn knows_no_users(refusal: Refusal<'_>) -> bool {
+    refusal.code() == "ERR" && refusal.details().starts_with("wrong number of arguments")
+}
+
+/// The server has no such database.
+pub(crate) fn database_refused(refusal: Refusal<'_>) -> Error {
+    match refusal.code() {
+        "ERR" => Error::new(ErrorKind::Config, "the server refuses this database"),
+        _ => refused(refusal),
+    }
 }
 
 /// An answer of a shape that no command of ours has.
@@ -66,10 +60,10 @@ pub(crate) fn unmet_wait(confirmed: i64, wanted: u32) -> Error {
 }
 
 /// What the server answered instead of a value.
-pub(crate) fn refused(error: &ServerError) -> Error {
-    let details = error.details().unwrap_or_default();
+pub(crate) fn refused(refusal: Refusal<'_>) -> Error {
+    let details = refusal.details();
     let not_applied = |kind, context: String| Error::new(kind, context).with_effect(Effect::NotApplied);
-    match error.code() {
+    match refusal.code() {
         // `FOREIGN` is our scripts' own.
         "WRONGTYPE" | "FOREIGN" => not_ours(),
         "NOAUTH" | "WRONGPASS" | "DENIED" => {
@@ -100,8 +94,8 @@ pub(crate) fn refused(error: &ServerError) -> Error {
 }
 
 /// Whether the server says that somebody else takes the writes now, so that a new connection may find it.
-pub(crate) fn has_moved_on(error: &ServerError) -> bool {
-    matches!(error.code(), "READONLY" | "MASTERDOWN")
+pub(crate) fn has_moved_on(refusal: Refusal<'_>) -> bool {
+    matches!(refusal.code(), "READONLY" | "MASTERDOWN")
 }
 
 /// Names the command, which the server puts between quotes.
@@ -119,23 +113,3 @@ fn denied(details: &str) -> String {
         }
     }
 }
-
-/// A driver's error as a source: its kind in words, never what a server quoted from us.
-#[derive(Debug)]
-pub(crate) struct Below(String);
-
-impl From<RedisError> for Below {
-    fn from(error: RedisError) -> Self {
-        // Only input and output errors come from this machine.
-        let detail = if error.is_io_error() { error.to_string() } else { error.category().to_owned() };
-        Self(detail)
-    }
-}
-
-impl fmt::Display for Below {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Below {}

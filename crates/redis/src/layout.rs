@@ -46,14 +46,21 @@ fn namespace_prefix(namespace: &Namespace) -> String {
 
 /// Escapes what separates (`:`), what escapes (`%`), hash tags, patterns, and what terminals and logs choke on.
 fn push_escaped(out: &mut String, id: &str) {
+    // Most ids have nothing of it.
+    if !id.bytes().any(is_escaped) {
+        return out.push_str(id);
+    }
     for char in id.chars() {
-        if char <= ' ' || matches!(char, '\x7f' | ':' | '%' | '{' | '}' | '*' | '?' | '[' | ']' | '\\' | '"')
-        {
+        if u8::try_from(char).is_ok_and(is_escaped) {
             out.push_str(&format!("%{:02X}", u32::from(char)));
         } else {
             out.push(char);
         }
     }
+}
+
+fn is_escaped(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | b'\x7f' | b':' | b'%' | b'{' | b'}' | b'*' | b'?' | b'[' | b']' | b'\\' | b'"')
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod layout;
 mod scan;
 mod script;
 mod store;
+mod wire;
 
 pub use config::{CONNECT_TIMEOUT, Config, GRACE};
 pub use store::RedisStore;

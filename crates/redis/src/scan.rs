@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use redis::Value;
 use stickystore_core::{
     AsyncScan, Call, Cursor, Error, ErrorKind, Namespace, Operation, Page, Result, UserId, async_trait,
 };
@@ -11,6 +10,7 @@ use stickystore_core::{
 use crate::error::{self, at};
 use crate::layout;
 use crate::store::{RedisStore, whole_profile};
+use crate::wire::{Commands, Value};
 
 /// How many keys the server looks at for one SCAN: most of them may be other programs', so that it is more than the users
 /// that are wanted, and few enough that the server's other clients do not notice.
@@ -72,34 +72,31 @@ impl RedisStore {
         cursor: u64,
         looked_at: usize,
     ) -> Result<(u64, Vec<UserId>)> {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(layout::pattern(namespace));
-        scan.arg("COUNT").arg(looked_at);
-        let Value::Array(answer) = self.answer(self.long_lane(), &scan, call.deadline).await? else {
-            return Err(error::odd_answer());
-        };
-        let [Value::BulkString(next), Value::Array(keys)] = answer.as_slice() else {
+        let (cursor, pattern, looked_at) =
+            (cursor.to_string(), layout::pattern(namespace), looked_at.to_string());
+        let scan = ["SCAN", &cursor, "MATCH", &pattern, "COUNT", &looked_at];
+        let answer = self.answer(self.long_lane(), &scan, call.deadline).await?;
+        let Value::Array(mut answer) = answer.value() else { return Err(error::odd_answer()) };
+        let (Some(Value::Text(next)), Some(Value::Array(keys)), None) =
+            (answer.next(), answer.next(), answer.next())
+        else {
             return Err(error::odd_answer());
         };
         let next = std::str::from_utf8(next).ok().and_then(|next| next.parse().ok());
-        let users = keys.iter().filter_map(|key| match key {
-            Value::BulkString(key) => layout::user_of(key, namespace),
+        let users = keys.filter_map(|key| match key {
+            Value::Text(key) => layout::user_of(key, namespace),
             _ => None,
         });
         Ok((next.ok_or_else(error::odd_answer)?, users.collect()))
     }
 
     async fn profiles(&self, call: Call, namespace: &Namespace, users: BTreeSet<UserId>) -> Result<Page> {
-        let reads: Vec<_> = users
-            .iter()
-            .map(|user| {
-                let subject = stickystore_core::Subject::new(namespace.clone(), user.clone());
-                let mut command = redis::cmd("HGETALL");
-                command.arg(layout::storage_key(&subject));
-                command
-            })
-            .collect();
-        let answers = self.answers(self.long_lane(), reads, call.deadline).await;
+        let keys = users.iter().map(|user| {
+            layout::storage_key(&stickystore_core::Subject::new(namespace.clone(), user.clone()))
+        });
+        let keys: Vec<_> = keys.collect();
+        let read = |key: &String, commands: &mut Commands| commands.push(&["HGETALL", key]);
+        let answers = self.answers(self.long_lane(), &keys, read, call.deadline).await;
         let mut page = Page::default();
         for (user, answer) in users.into_iter().zip(answers) {
             match answer.and_then(|answer| whole_profile(&answer, call.now)) {

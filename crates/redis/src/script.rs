@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::Value;
 use stickystore_core::codec::headed::{self, Headed};
 use stickystore_core::decide::damaged;
 use stickystore_core::{
@@ -13,6 +12,7 @@ use stickystore_core::{
 
 use crate::error;
 use crate::layout;
+use crate::wire::{Commands, Reply, Value};
 
 /// Changes entries of one user.
 pub(crate) static WRITE: LazyLock<Script> =
@@ -31,7 +31,7 @@ pub(crate) struct Script {
 
 impl Script {
     fn new(text: &'static str) -> Self {
-        Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
+        Self { text, hash: sha1_smol::Sha1::from(text).digest().to_string() }
     }
 }
 
@@ -52,16 +52,15 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    pub(crate) fn command(&self, script: &Script, naming: Naming) -> redis::Cmd {
-        let mut command = match naming {
-            Naming::Hash => redis::cmd("EVALSHA"),
-            Naming::Text => redis::cmd("EVAL"),
+    /// Says it.
+    pub(crate) fn say(&self, script: &Script, naming: Naming, commands: &mut Commands) {
+        let (name, script) = match naming {
+            Naming::Hash => ("EVALSHA", script.hash.as_str()),
+            Naming::Text => ("EVAL", script.text),
         };
-        command.arg(if naming == Naming::Hash { &script.hash } else { script.text }).arg(1).arg(&self.key);
-        for argument in &self.arguments {
-            command.arg(argument.as_bytes());
-        }
-        command
+        let begin = [name, script, "1", &self.key];
+        let arguments = self.arguments.iter().map(Cow::as_ref);
+        commands.push(&begin.into_iter().chain(arguments).collect::<Vec<_>>());
     }
 
     /// About how much is sent.
@@ -94,11 +93,11 @@ pub(crate) fn plan(write: &Write, call: Call, grace: Duration, limits: Limits) -
 
 impl Plan {
     /// All answers, with the server's to what was sent.
-    pub(crate) fn finish(self, answer: impl FnOnce() -> Result<Value>) -> Vec<Result<Outcome>> {
+    pub(crate) fn finish(self, answer: impl FnOnce() -> Result<Reply>) -> Vec<Result<Outcome>> {
         let Self { settled, now } = self;
         let sent = settled.iter().filter(|settled| settled.is_none()).count();
         let answers =
-            if sent == 0 { Ok(Vec::new()) } else { answer().and_then(|answer| outcomes(answer, sent, now)) };
+            if sent == 0 { Ok(Vec::new()) } else { answer().and_then(|answer| outcomes(&answer, sent, now)) };
         let mut answers = answers.map(Vec::into_iter);
         let mut next = || match &mut answers {
             Ok(answers) => answers.next().unwrap_or_else(|| Err(error::odd_answer())),
@@ -121,9 +120,9 @@ pub(crate) fn erasing(erase: &Erase, call: Call, grace: Duration) -> Result<Run<
 }
 
 /// Whether something stood, from the script's answer.
-pub(crate) fn stood(answer: &Value) -> Result<bool> {
-    match answer {
-        Value::Int(stood) => Ok(*stood != 0),
+pub(crate) fn stood(answer: &Reply) -> Result<bool> {
+    match answer.value() {
+        Value::Int(stood) => Ok(stood != 0),
         _ => Err(error::odd_answer()),
     }
 }
@@ -170,17 +169,17 @@ fn settle<'a>(
     None
 }
 
-fn outcomes(answer: Value, count: usize, now: UnixMillis) -> Result<Vec<Result<Outcome>>> {
-    match answer {
+fn outcomes(answer: &Reply, count: usize, now: UnixMillis) -> Result<Vec<Result<Outcome>>> {
+    match answer.value() {
         Value::Array(answers) if answers.len() == count => {
-            Ok(answers.into_iter().map(|answer| outcome(answer, now)).collect())
+            Ok(answers.map(|answer| outcome(&answer, now)).collect())
         }
         _ => Err(error::odd_answer()),
     }
 }
 
 /// What the script answers to one change.
-fn outcome(answer: Value, now: UnixMillis) -> Result<Outcome> {
+fn outcome(answer: &Value<'_>, now: UnixMillis) -> Result<Outcome> {
     match answer {
         Value::Int(1) => Ok(Outcome::Inserted),
         Value::Int(2) => Ok(Outcome::Written),
@@ -191,7 +190,7 @@ fn outcome(answer: Value, now: UnixMillis) -> Result<Outcome> {
         Value::Int(7) => Ok(Outcome::Gone),
         Value::Int(8) => Ok(Outcome::Erased),
         Value::Int(9) => Err(damaged()),
-        Value::BulkString(text) => match headed::decode(&text, now) {
+        Value::Text(text) => match headed::decode(text, now) {
             Headed::Live(entry) => Ok(Outcome::Kept(entry)),
             // Its head is whole, the rest is not.
             Headed::Ended | Headed::Damaged(_) => Err(damaged()),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use redis::{Pipeline, Value};
 use stickystore_core::codec::headed::{self, Headed};
 use stickystore_core::decide::not_ours;
 use stickystore_core::{
@@ -22,6 +21,7 @@ use crate::diagnose;
 use crate::error::{self, SCHEME, at};
 use crate::layout::{self, MARK_FIELD};
 use crate::script::{self, Naming, Run, Script};
+use crate::wire::{Commands, Reply, Value};
 
 /// The most commands that are sent together: enough that round trips do not count, few enough that an answer is never
 /// far away.
@@ -29,6 +29,12 @@ const CHUNK_COMMANDS: usize = 128;
 
 /// The most bytes that are sent together, beyond the first command.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// About how many bytes a command takes besides what a caller says.
+const AROUND: usize = 128;
+
+/// The most entries for which room is made before they are seen.
+const MOST_ROOM: usize = 1024;
 
 /// Calls with more items, or more bytes, than this take the connection for batches: behind them, single calls would wait.
 const SINGLE_ITEMS: usize = 16;
@@ -89,10 +95,7 @@ impl RedisStore {
     /// As [`new`](Self::new), and those of a `ping`.
     pub async fn connect(config: &Config, call: Call) -> Result<Self> {
         let store = Self::new(config)?;
-        store
-            .answer(store.lane(1, 0), &redis::cmd("PING"), call.deadline)
-            .await
-            .map_err(at(Operation::Open))?;
+        store.answer(store.lane(1, 0), &["PING"], call.deadline).await.map_err(at(Operation::Open))?;
         Ok(store)
     }
 
@@ -135,46 +138,38 @@ impl RedisStore {
     }
 
     /// One command, one answer.
-    pub(crate) async fn answer(
-        &self,
-        lane: &Arc<Lane>,
-        command: &redis::Cmd,
-        deadline: Instant,
-    ) -> Result<Value> {
-        let mut pipeline = Pipeline::with_capacity(1);
-        pipeline.add_command(command.clone());
-        let mut answers = connection::send(lane, &pipeline, deadline).await?.into_iter();
+    pub(crate) async fn answer(&self, lane: &Arc<Lane>, words: &[&str], deadline: Instant) -> Result<Reply> {
+        let mut commands = Commands::default();
+        commands.push(words);
+        let mut answers = connection::send(lane, commands, deadline).await?.into_iter();
         match (answers.next(), answers.next()) {
-            (Some(Value::ServerError(error)), None) => Err(error::refused(&error)),
-            (Some(answer), None) => Ok(answer),
+            (Some(answer), None) => checked(Ok(answer)),
             _ => Err(error::odd_answer()),
         }
     }
 
-    /// Sends commands in chunks, one chunk after the other; an answer for each. After a chunk that got none, the
-    /// remaining ones are not sent.
-    pub(crate) async fn answers(
+    /// Says something for each of these, in chunks, one chunk after the other; an answer for each. After a chunk that got
+    /// none, the remaining ones are not sent.
+    pub(crate) async fn answers<T>(
         &self,
         lane: &Arc<Lane>,
-        commands: impl IntoIterator<Item = redis::Cmd, IntoIter: ExactSizeIterator>,
+        items: &[T],
+        say: impl Fn(&T, &mut Commands),
         deadline: Instant,
-    ) -> Vec<Result<Value>> {
-        let mut commands = commands.into_iter();
-        let mut answers = Vec::with_capacity(commands.len());
+    ) -> Vec<Result<Reply>> {
+        let mut answers = Vec::with_capacity(items.len());
         let mut failed = None;
-        while commands.len() > 0 {
-            let mut pipeline = Pipeline::with_capacity(commands.len().min(CHUNK_COMMANDS));
-            for command in commands.by_ref().take(CHUNK_COMMANDS) {
-                pipeline.add_command(command);
-            }
-            let chunk = send(lane, &pipeline, &mut failed, deadline).await;
+        for items in items.chunks(CHUNK_COMMANDS) {
+            let mut commands = Commands::with_capacity(items.len() * AROUND);
+            items.iter().for_each(|item| say(item, &mut commands));
+            let chunk = send(lane, commands, &mut failed, deadline).await;
             answers.extend(chunk.into_iter().map(checked));
         }
         answers
     }
 
     /// Runs the script for each of these, in order; an answer for each.
-    async fn run(&self, script: &Script, runs: &[Run<'_>], deadline: Instant) -> Vec<Result<Value>> {
+    async fn run(&self, script: &Script, runs: &[Run<'_>], deadline: Instant) -> Vec<Result<Reply>> {
         let bytes = runs.iter().map(Run::bytes).sum();
         let lane = self.lane(runs.len(), bytes);
         let mut answers = Vec::with_capacity(runs.len());
@@ -195,7 +190,7 @@ impl RedisStore {
         runs: &[Run<'_>],
         failed: &mut Option<Error>,
         deadline: Instant,
-    ) -> Vec<Result<Value>> {
+    ) -> Vec<Result<Reply>> {
         let all: Vec<_> = runs.iter().collect();
         // Waiting for replicas twice would take too long.
         let first = if self.0.wait > 0 { Naming::Text } else { Naming::Hash };
@@ -221,18 +216,18 @@ impl RedisStore {
         first: Naming,
         failed: &mut Option<Error>,
         deadline: Instant,
-    ) -> Vec<Result<Value>> {
-        let mut pipeline = Pipeline::new();
+    ) -> Vec<Result<Reply>> {
+        let mut commands = Commands::with_capacity(runs.iter().map(|run| run.bytes() + AROUND).sum());
         for (run, naming) in runs.iter().zip(std::iter::once(first).chain(std::iter::repeat(Naming::Hash))) {
-            pipeline.add_command(run.command(script, naming));
+            run.say(script, naming, &mut commands);
         }
         if self.0.wait > 0 {
             let time = deadline.saturating_duration_since(Instant::now()).saturating_sub(WAIT_MARGIN);
             // Zero would wait for ever.
             let millis = time.min(WAIT_AT_MOST).as_millis().max(1);
-            pipeline.cmd("WAIT").arg(self.0.wait).arg(u64::try_from(millis).unwrap_or(1));
+            commands.push(&["WAIT", &self.0.wait.to_string(), &millis.to_string()]);
         }
-        let mut answers = send(lane, &pipeline, failed, deadline).await;
+        let mut answers = send(lane, commands, failed, deadline).await;
         if self.0.wait > 0
             && let Some(unmet) = self.unmet(answers.pop())
         {
@@ -244,13 +239,17 @@ impl RedisStore {
     }
 
     /// What is wrong with this answer to WAIT.
-    fn unmet(&self, answer: Option<Result<Value>>) -> Option<Error> {
-        match answer {
-            Some(Ok(Value::Int(confirmed))) if confirmed >= i64::from(self.0.wait) => None,
-            Some(Ok(Value::Int(confirmed))) => Some(error::unmet_wait(confirmed, self.0.wait)),
-            Some(Ok(Value::ServerError(error))) => Some(error::refused(&error).with_effect(Effect::Unknown)),
-            Some(Err(error)) => Some(error),
-            Some(Ok(_)) | None => Some(error::odd_answer()),
+    fn unmet(&self, answer: Option<Result<Reply>>) -> Option<Error> {
+        let answer = match answer {
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => return Some(error),
+            None => return Some(error::odd_answer()),
+        };
+        match answer.value() {
+            Value::Int(confirmed) if confirmed >= i64::from(self.0.wait) => None,
+            Value::Int(confirmed) => Some(error::unmet_wait(confirmed, self.0.wait)),
+            Value::Refusal(refusal) => Some(error::refused(refusal).with_effect(Effect::Unknown)),
+            _ => Some(error::odd_answer()),
         }
     }
 }
@@ -267,8 +266,8 @@ impl AsyncStore for RedisStore {
             return vec![Err(at(error)); reads.len()];
         }
         let lane = self.lane(reads.len(), 0);
-        let answers = self.answers(lane, reads.iter().map(reading), call.deadline).await;
-        let profile = |(read, answer): (&Read, Result<Value>)| profile(&read.keys, &answer?, call.now);
+        let answers = self.answers(lane, reads, say_read, call.deadline).await;
+        let profile = |(read, answer): (&Read, Result<Reply>)| profile(&read.keys, &answer?, call.now);
         reads.iter().zip(answers).map(|item| profile(item).map_err(&at)).collect()
     }
 
@@ -318,7 +317,7 @@ impl AsyncStore for RedisStore {
     async fn ping(&self, call: Call) -> Result<()> {
         let ping = async {
             self.admit(call)?;
-            self.answer(&self.0.singles, &redis::cmd("PING"), call.deadline).await
+            self.answer(&self.0.singles, &["PING"], call.deadline).await
         };
         ping.await.map(|_| ()).map_err(at(Operation::Ping))
     }
@@ -363,36 +362,39 @@ fn survival(wait: u32) -> String {
 /// of the call is not sent.
 async fn send(
     lane: &Arc<Lane>,
-    pipeline: &Pipeline,
+    commands: Commands,
     failed: &mut Option<Error>,
     deadline: Instant,
-) -> Vec<Result<Value>> {
+) -> Vec<Result<Reply>> {
+    let count = commands.len();
     if let Some(failed) = failed {
-        return vec![Err(failed.clone().with_effect(Effect::NotApplied)); pipeline.len()];
+        return vec![Err(failed.clone().with_effect(Effect::NotApplied)); count];
     }
-    let error = match connection::send(lane, pipeline, deadline).await {
-        Ok(answers) if answers.len() == pipeline.len() => return answers.into_iter().map(Ok).collect(),
+    let error = match connection::send(lane, commands, deadline).await {
+        Ok(answers) if answers.len() == count => return answers.into_iter().map(Ok).collect(),
         Ok(_) => error::odd_answer(),
         Err(error) => error,
     };
     *failed = Some(error.clone());
-    vec![Err(error); pipeline.len()]
+    vec![Err(error); count]
 }
 
-/// A server's error becomes one.
-fn checked(answer: Result<Value>) -> Result<Value> {
-    match answer {
-        Ok(Value::ServerError(error)) => Err(error::refused(&error)),
-        answer => answer,
+/// A server's refusal becomes an error.
+fn checked(answer: Result<Reply>) -> Result<Reply> {
+    let answer = answer?;
+    match answer.refusal() {
+        Some(refusal) => Err(error::refused(refusal)),
+        None => Ok(answer),
     }
 }
 
-fn is_done(answer: &Result<Value>) -> bool {
-    answer.as_ref().is_ok_and(|answer| !matches!(answer, Value::ServerError(_)))
+fn is_done(answer: &Result<Reply>) -> bool {
+    answer.as_ref().is_ok_and(|answer| answer.refusal().is_none())
 }
 
-fn is_forgotten(answer: &Result<Value>) -> bool {
-    matches!(answer, Ok(Value::ServerError(error)) if error.code() == "NOSCRIPT")
+fn is_forgotten(answer: &Result<Reply>) -> bool {
+    let refusal = answer.as_ref().ok().and_then(Reply::refusal);
+    refusal.is_some_and(|refusal| refusal.code() == "NOSCRIPT")
 }
 
 /// Which of these go together: neither too many nor too large, and no user twice, so that what is sent a second time
@@ -416,65 +418,56 @@ fn chunks(runs: &[Run<'_>]) -> Vec<Range<usize>> {
     chunks
 }
 
-fn reading(read: &Read) -> redis::Cmd {
+fn say_read(read: &Read, commands: &mut Commands) {
     let key = layout::storage_key(&read.subject);
     match &read.keys {
         Keys::Only(keys) => {
-            let mut command = redis::cmd("HMGET");
-            command.arg(key).arg(MARK_FIELD);
-            for key in keys {
-                command.arg(key.as_str());
-            }
-            command
+            let keys = keys.iter().map(Key::as_str);
+            commands.push(&["HMGET", &key, MARK_FIELD].into_iter().chain(keys).collect::<Vec<_>>());
         }
-        _ => {
-            let mut command = redis::Cmd::with_capacity(2, "HGETALL".len() + key.len());
-            command.arg("HGETALL").arg(key);
-            command
-        }
+        _ => commands.push(&["HGETALL", &key]),
     }
 }
 
-fn profile(keys: &Keys, answer: &Value, now: UnixMillis) -> Result<Profile> {
+fn profile(keys: &Keys, answer: &Reply, now: UnixMillis) -> Result<Profile> {
     match keys {
         Keys::Only(keys) => {
-            let Value::Array(answer) = answer else { return Err(error::odd_answer()) };
-            let names = std::iter::once(MARK_FIELD).chain(keys.iter().map(Key::as_str));
-            if answer.len() != keys.len() + 1 {
+            let Value::Array(texts) = answer.value() else { return Err(error::odd_answer()) };
+            if texts.len() != keys.len() + 1 {
                 return Err(error::odd_answer());
             }
-            let room = answer.iter().filter(|text| matches!(text, Value::BulkString(_))).count();
-            decode(names.map(str::as_bytes).zip(answer).map(Ok), room, now)
+            let names = std::iter::once(MARK_FIELD).chain(keys.iter().map(Key::as_str));
+            decode(names.map(str::as_bytes).zip(texts).map(Ok), keys.len(), now)
         }
         _ => whole_profile(answer, now),
     }
 }
 
 /// A profile from the answer to HGETALL: names and texts in turn. Anything else would be a user with entries missing.
-pub(crate) fn whole_profile(answer: &Value, now: UnixMillis) -> Result<Profile> {
-    let Value::Array(answer) = answer else { return Err(error::odd_answer()) };
-    let (pairs, rest) = answer.as_chunks::<2>();
-    if !rest.is_empty() {
+pub(crate) fn whole_profile(answer: &Reply, now: UnixMillis) -> Result<Profile> {
+    let Value::Array(mut fields) = answer.value() else { return Err(error::odd_answer()) };
+    let count = fields.len() / 2;
+    if fields.len() != 2 * count {
         return Err(error::odd_answer());
     }
-    let named = pairs.iter().map(|[name, text]| match (name, text) {
-        (Value::BulkString(name), Value::BulkString(_)) => Ok((name.as_slice(), text)),
+    let named = (0..count).map(|_| match (fields.next(), fields.next()) {
+        (Some(Value::Text(name)), Some(text @ Value::Text(_))) => Ok((name, text)),
         _ => Err(error::odd_answer()),
     });
-    decode(named, pairs.len(), now)
+    decode(named, count, now)
 }
 
-/// A profile from fields with their names, about so many of which are entries.
+/// A profile from fields with their names, at most so many of which are entries.
 fn decode<'a>(
-    fields: impl Iterator<Item = Result<(&'a [u8], &'a Value)>>,
+    fields: impl Iterator<Item = Result<(&'a [u8], Value<'a>)>>,
     room: usize,
     now: UnixMillis,
 ) -> Result<Profile> {
-    let (mut epoch, mut entries, mut damaged) = (None, Vec::with_capacity(room), Vec::new());
+    let (mut epoch, mut entries, mut damaged) = (None, Vec::with_capacity(room.min(MOST_ROOM)), Vec::new());
     for field in fields {
         let (name, text) = field?;
         let text = match text {
-            Value::BulkString(text) => text,
+            Value::Text(text) => text,
             Value::Nil => continue,
             _ => return Err(error::odd_answer()),
         };

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::{self, CertificateError};
 pub fn streaming(error: io::Error) -> Error {
     let wrong = match rustls_error(&error) {
         Some(tls) => tls_error(tls),
-        None => not_sent(ErrorKind::Unavailable, "the server cannot be reached"),
+        None => unsent(ErrorKind::Unavailable, "the server cannot be reached"),
     };
     wrong.with_source(error)
 }
@@ -18,9 +18,9 @@ pub fn streaming(error: io::Error) -> Error {
 /// of an authority that is not trusted are told apart.
 pub fn tls_error(error: &rustls::Error) -> Error {
     match error {
-        rustls::Error::InvalidCertificate(wrong) => not_sent(ErrorKind::Config, certificate(wrong)),
+        rustls::Error::InvalidCertificate(wrong) => unsent(ErrorKind::Config, certificate(wrong)),
         rustls::Error::AlertReceived(_) => refused_by_tls(),
-        _ => not_sent(ErrorKind::Unavailable, "the server does not speak TLS as we do"),
+        _ => unsent(ErrorKind::Unavailable, "the server does not speak TLS as we do"),
     }
 }
 
@@ -33,17 +33,39 @@ pub fn is_tls_alert(error: &io::Error) -> bool {
 /// The error of a server that refuses our side of TLS.
 pub fn refused_by_tls() -> Error {
     let context = "the server refuses our side of TLS: it may want another client certificate";
-    not_sent(ErrorKind::Denied, context)
+    unsent(ErrorKind::Denied, context)
 }
 
 /// The deadline passed before anything was sent.
 pub fn too_late_to_send() -> Error {
-    not_sent(ErrorKind::Timeout, "the deadline passed before anything was sent")
+    unsent(ErrorKind::Timeout, "the deadline passed before anything was sent")
 }
 
 /// The deadline passed while the answer was awaited.
 pub fn no_answer() -> Error {
     Error::new(ErrorKind::Timeout, "no answer by the deadline").with_effect(Effect::Unknown)
+}
+
+/// The connection ended with what was asked on its way.
+pub fn ended(source: Option<io::Error>) -> Error {
+    let Some(source) = source else {
+        return Error::new(ErrorKind::Unavailable, "the connection ended before the answer");
+    };
+    if is_tls_alert(&source) {
+        return refused_by_tls().with_effect(Effect::Unknown).with_source(source);
+    }
+    Error::new(ErrorKind::Unavailable, "the connection ended before the answer").with_source(source)
+}
+
+/// The connection ended before this was on its way.
+pub fn not_sent() -> Error {
+    unsent(ErrorKind::Unavailable, "the connection ended before anything was sent")
+}
+
+/// What arrived is the answer to nothing that was asked.
+pub fn garbled() -> Error {
+    let context = "the server gave an answer to something else; the connection was closed";
+    Error::new(ErrorKind::Unexpected, context)
 }
 
 fn certificate(wrong: &CertificateError) -> &'static str {
@@ -65,7 +87,7 @@ fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
-fn not_sent(kind: ErrorKind, context: &str) -> Error {
+fn unsent(kind: ErrorKind, context: &str) -> Error {
     Error::new(kind, context).with_effect(Effect::NotApplied)
 }
 

@@ -33,7 +33,7 @@ pub(super) fn encode(command: &Command<'_>, opaque: u32, out: &mut Parts) {
             opaque,
             unique,
         };
-        head.encode(REQUEST, &mut out.bytes);
+        head.encode(REQUEST, out);
         for part in [extras, key.as_bytes(), value] {
             out.push(part);
         }
@@ -126,14 +126,14 @@ struct Head {
 }
 
 impl Head {
-    fn encode(&self, magic: u8, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[magic, self.op]);
-        out.extend_from_slice(&self.key.to_be_bytes());
-        out.extend_from_slice(&[self.extras, 0]);
-        out.extend_from_slice(&self.status.to_be_bytes());
-        out.extend_from_slice(&self.body.to_be_bytes());
-        out.extend_from_slice(&self.opaque.to_be_bytes());
-        out.extend_from_slice(&self.unique.to_be_bytes());
+    fn encode(&self, magic: u8, out: &mut Parts) {
+        out.push(&[magic, self.op]);
+        out.push(&self.key.to_be_bytes());
+        out.push(&[self.extras, 0]);
+        out.push(&self.status.to_be_bytes());
+        out.push(&self.body.to_be_bytes());
+        out.push(&self.opaque.to_be_bytes());
+        out.push(&self.unique.to_be_bytes());
     }
 
     /// The head that arrived first; nothing if it has not arrived whole.

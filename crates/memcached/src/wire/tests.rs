@@ -7,8 +7,8 @@ use super::*;
 fn said(dialect: Dialect, command: &Command<'_>) -> Vec<u8> {
     let mut out = Parts::default();
     dialect.encode(command, 7, &mut out);
-    assert_eq!(out.lengths.iter().sum::<usize>(), out.bytes.len());
-    out.bytes
+    assert_eq!(out.lengths().iter().sum::<usize>(), out.bytes().len());
+    out.bytes().to_vec()
 }
 
 fn text(command: &Command<'_>) -> String {
@@ -69,7 +69,7 @@ fn a_value_ends_a_part() {
         Dialect::Meta.encode(&Command::Add { key: "k", value, lasts: 0 }, opaque, &mut out);
     }
     let (write, fence) = ("add k 0 0 5\r\nvalue\r\n".len(), "mg stickystore! O7\r\n".len());
-    assert_eq!(out.lengths, [write, fence, write, fence]);
+    assert_eq!(out.lengths(), [write, fence, write, fence]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What moves bytes between the callers of a connection and its server.
+//! What moves bytes between the callers of a pipe and its server.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,47 +7,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf as _, BytesMut};
 use stickystore_core::Result;
-use stickystore_transport::Stream;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::error;
-use crate::wire::{Dialect, Form, Garbled, Parts, Reply};
+use super::{Garbled, Heard, Pace, Parts, Question};
+use crate::error::{ended, garbled, not_sent};
+use crate::stream::Stream;
 
 /// The most commands that are on their way at once; more wait in line.
 const ON_THEIR_WAY: usize = 4096;
 
-/// The most bytes that wait to be written before the next command is taken out of the line.
+/// The most bytes that wait to be written before the next question is taken out of the line.
 const UNWRITTEN: usize = 1 << 20;
 
 /// How much is read at once.
 const READ: usize = 16 << 10;
 
-/// Commands of one caller, and where their answers go.
+/// A question of one caller, and where its answer goes.
 #[derive(Debug)]
-pub(super) struct Ask {
-    pub(super) commands: Parts,
-    pub(super) expected: VecDeque<(u32, Form)>,
-    pub(super) answers: oneshot::Sender<Result<Vec<Reply>>>,
-}
-
-/// How much is written at once.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Pace {
-    AllAtOnce,
-    /// A TLS record has nothing of the next part in it: behind a value, the server does not look for the rest of a record
-    /// before something else arrives (tried with 1.6.18).
-    ByPart,
+pub(super) struct Ask<Q: Question> {
+    pub(super) parts: Parts,
+    pub(super) question: Q,
+    pub(super) answer: oneshot::Sender<Result<Q::Answer>>,
 }
 
 /// What moves bytes between callers and the server.
-pub(super) struct Driver {
-    asks: mpsc::Receiver<Ask>,
-    dialect: Dialect,
+pub(super) struct Driver<Q: Question> {
+    asks: mpsc::Receiver<Ask<Q>>,
     unwritten: Unwritten,
     arrived: BytesMut,
     /// Whose answers are awaited, in order.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Waiting<Q>>,
     /// How many commands they are.
     commands: usize,
     /// Whether the last answers were more than one caller's.
@@ -58,12 +48,19 @@ pub(super) struct Driver {
 /// What is to be written and has not gone yet.
 struct Unwritten {
     bytes: BytesMut,
-    /// What is left of each part of them.
+    /// What is left of each part of them, where the pace asks for it.
     parts: VecDeque<usize>,
     pace: Pace,
 }
 
 impl Unwritten {
+    fn push(&mut self, parts: &Parts) {
+        self.bytes.extend_from_slice(parts.bytes());
+        if self.pace == Pace::ByPart {
+            self.parts.extend(parts.lengths());
+        }
+    }
+
     /// What is written next.
     fn next(&self) -> &[u8] {
         let most = match self.pace {
@@ -86,13 +83,14 @@ impl Unwritten {
     }
 }
 
-struct Waiting {
-    expected: VecDeque<(u32, Form)>,
-    replies: Vec<Reply>,
-    answers: oneshot::Sender<Result<Vec<Reply>>>,
+struct Waiting<Q: Question> {
+    question: Q,
+    commands: usize,
+    answer: oneshot::Sender<Result<Q::Answer>>,
 }
 
-/// Why a connection ended.
+/// Why a pipe ended.
+#[derive(Debug)]
 enum End {
     /// Nobody needs it any more, or the server went away.
     Gone(Option<io::Error>),
@@ -100,12 +98,11 @@ enum End {
     Garbled,
 }
 
-impl Driver {
-    pub(super) fn new(asks: mpsc::Receiver<Ask>, dialect: Dialect, pace: Pace, ended: EndsWith) -> Self {
+impl<Q: Question> Driver<Q> {
+    pub(super) fn new(asks: mpsc::Receiver<Ask<Q>>, pace: Pace, ended: EndsWith) -> Self {
         let unwritten = Unwritten { bytes: BytesMut::new(), parts: VecDeque::new(), pace };
-        let arrived = BytesMut::new();
-        let waiting = VecDeque::new();
-        Self { asks, dialect, unwritten, arrived, waiting, commands: 0, is_crowded: false, ended }
+        let (arrived, waiting) = (BytesMut::new(), VecDeque::new());
+        Self { asks, unwritten, arrived, waiting, commands: 0, is_crowded: false, ended }
     }
 
     pub(super) async fn drive(mut self, stream: Stream) {
@@ -118,17 +115,17 @@ impl Driver {
             && let Some(first) = waiting.next()
         {
             // Whoever does not wait any more needs no answer.
-            let _ = first.answers.send(Err(error::garbled()));
+            let _ = first.answer.send(Err(garbled()));
         }
         let error = match end {
-            End::Gone(error) => error::ended(error),
-            End::Garbled => error::ended(None),
+            End::Gone(error) => ended(error),
+            End::Garbled => ended(None),
         };
         for waiting in waiting {
-            let _ = waiting.answers.send(Err(error.clone()));
+            let _ = waiting.answer.send(Err(error.clone()));
         }
         while let Some(ask) = self.asks.recv().await {
-            let _ = ask.answers.send(Err(error::not_sent()));
+            let _ = ask.answer.send(Err(not_sent()));
         }
     }
 
@@ -156,8 +153,8 @@ impl Driver {
                 Ok(_) => {}
                 Err(error) => return End::Gone(Some(error)),
             }
-            if self.deliver().is_err() {
-                return End::Garbled;
+            if let Err(end) = self.deliver() {
+                return end;
             }
         }
     }
@@ -178,54 +175,43 @@ impl Driver {
         }
     }
 
-    /// Takes commands out of the line.
-    fn take(&mut self, ask: Ask) {
-        let Ask { commands, expected, answers } = ask;
+    /// Takes a question out of the line.
+    fn take(&mut self, ask: Ask<Q>) {
+        let Ask { parts, question, answer } = ask;
         // Nobody waits for it any more: nothing needs to be sent.
-        if answers.is_closed() {
+        if answer.is_closed() {
             return;
         }
-        self.unwritten.bytes.extend_from_slice(&commands.bytes);
-        self.unwritten.parts.extend(commands.lengths);
-        self.commands += expected.len();
-        let replies = Vec::with_capacity(expected.len());
-        self.waiting.push_back(Waiting { expected, replies, answers });
-        self.settle();
+        self.unwritten.push(&parts);
+        let commands = question.commands();
+        self.commands += commands;
+        self.waiting.push_back(Waiting { question, commands, answer });
     }
 
-    /// Gives what has arrived to those who wait for it.
-    fn deliver(&mut self) -> Result<(), Garbled> {
+    /// Gives what has arrived to those who wait for it; an error is the end.
+    fn deliver(&mut self) -> Result<(), End> {
         let waited = self.waiting.len();
         while !self.arrived.is_empty() {
-            let waiting = self.waiting.front_mut().ok_or(Garbled)?;
-            let (opaque, form) = *waiting.expected.front().ok_or(Garbled)?;
-            let Some(answer) = self.dialect.decode(&mut self.arrived, form)? else { break };
-            waiting.expected.pop_front();
-            if !answer.answers(opaque, form) {
-                return Err(Garbled);
+            let first = self.waiting.front_mut().ok_or(End::Garbled)?;
+            let (answer, is_last) = match first.question.hear(&mut self.arrived) {
+                Ok(Heard::Part) => break,
+                Ok(Heard::All(answer)) => (answer, false),
+                Ok(Heard::Last(answer)) => (answer, true),
+                Err(Garbled) => return Err(End::Garbled),
+            };
+            if let Some(Waiting { commands, answer: to, .. }) = self.waiting.pop_front() {
+                self.commands = self.commands.saturating_sub(commands);
+                // Whoever does not wait any more needs no answer.
+                let _ = to.send(Ok(answer));
             }
-            self.commands = self.commands.saturating_sub(1);
-            let leaves_order = answer.leaves_order(form);
-            waiting.replies.push(answer.reply);
-            self.settle();
-            if !leaves_order {
-                return Err(Garbled);
+            if is_last {
+                return Err(End::Gone(None));
             }
         }
         if self.waiting.len() < waited {
             self.is_crowded = waited - self.waiting.len() > 1;
         }
         Ok(())
-    }
-
-    /// Answers those who have all their answers.
-    fn settle(&mut self) {
-        while self.waiting.front().is_some_and(|waiting| waiting.expected.is_empty()) {
-            if let Some(Waiting { replies, answers, .. }) = self.waiting.pop_front() {
-                // Whoever does not wait any more needs no answer.
-                let _ = answers.send(Ok(replies));
-            }
-        }
     }
 }
 
@@ -240,10 +226,15 @@ async fn push(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<us
     }
 }
 
+/// Says that the pipe has ended, at the latest when it is dropped.
 #[derive(Debug)]
-pub(super) struct EndsWith(pub(super) Arc<AtomicBool>);
+pub(super) struct EndsWith(Arc<AtomicBool>);
 
 impl EndsWith {
+    pub(super) fn new(alive: Arc<AtomicBool>) -> Self {
+        Self(alive)
+    }
+
     fn end(&self) {
         self.0.store(false, Ordering::Release);
     }

@@ -1,0 +1,154 @@
+//! A pipe: one stream that many callers share, whose server answers in the order in which it is asked.
+//!
+//! What a question is and when its answer has arrived is the protocol's; this moves bytes. Nothing is sent twice.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::BytesMut;
+use stickystore_core::Result;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::error::{ended, not_sent};
+use crate::stream::Stream;
+
+mod driver;
+use driver::{Ask, Driver, EndsWith};
+
+/// How many callers may stand in line before the pipe takes their questions.
+const LINE: usize = 1024;
+
+/// What a caller asked, and what has arrived of the answer.
+pub trait Question: Send + 'static {
+    /// What it is answered.
+    type Answer: Send + 'static;
+
+    /// How many commands it is.
+    fn commands(&self) -> usize;
+
+    /// Takes what belongs to its answer out of what has arrived.
+    ///
+    /// # Errors
+    /// [`Garbled`] if that is no answer to it: the pipe ends.
+    fn hear(&mut self, arrived: &mut BytesMut) -> Result<Heard<Self::Answer>, Garbled>;
+}
+
+/// How much of an answer has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard<A> {
+    /// Not all of it.
+    Part,
+    /// All of it.
+    All(A),
+    /// All of it, but what follows cannot be trusted to be the next one: the pipe ends.
+    Last(A),
+}
+
+/// What arrived is not the protocol, or the answer to something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Garbled;
+
+/// How much is written at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Whatever there is.
+    AllAtOnce,
+    /// A TLS record has nothing of the next part in it. For Memcached: behind a value, it does not look for the rest of a
+    /// record before something else arrives (tried with 1.6.18).
+    ByPart,
+}
+
+/// What is to be sent, in parts that the server takes in one piece each.
+#[derive(Debug, Default)]
+pub struct Parts {
+    bytes: Vec<u8>,
+    /// How long each of them is.
+    lengths: Vec<usize>,
+    /// How long they are together.
+    ended: usize,
+}
+
+impl Parts {
+    /// Empty, with room for so many bytes and parts.
+    pub fn with_capacity(bytes: usize, parts: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), lengths: Vec::with_capacity(parts), ended: 0 }
+    }
+
+    /// Appends to the part that has not ended.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends to the part that has not ended.
+    pub fn push_text(&mut self, text: fmt::Arguments<'_>) {
+        // There is nothing that could fail.
+        let _ = std::io::Write::write_fmt(&mut self.bytes, text);
+    }
+
+    /// Ends a part: what follows is for the server to take after it.
+    pub fn end_part(&mut self) {
+        self.lengths.push(self.bytes.len() - self.ended);
+        self.ended = self.bytes.len();
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How long each part is.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+}
+
+/// One stream and the task that drives it; it ends with the pipe.
+#[derive(Debug)]
+pub struct Pipe<Q: Question> {
+    line: mpsc::Sender<Ask<Q>>,
+    alive: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+impl<Q: Question> Pipe<Q> {
+    /// A pipe over this stream, on the runtime of its caller.
+    pub fn over(stream: Stream, pace: Pace) -> Self {
+        let (line, asks) = mpsc::channel(LINE);
+        let alive = Arc::new(AtomicBool::new(true));
+        // Set also when the task is dropped with its runtime.
+        let ended = EndsWith::new(Arc::clone(&alive));
+        let task = tokio::spawn(async move { Driver::new(asks, pace, ended).drive(stream).await });
+        Self { line, alive, task: task.abort_handle() }
+    }
+
+    /// Sends this together and awaits the answer.
+    ///
+    /// # Errors
+    /// By its effect it says whether anything can have been sent.
+    pub async fn ask(&self, parts: Parts, question: Q) -> Result<Q::Answer> {
+        let (answer, answered) = oneshot::channel();
+        self.line.send(Ask { parts, question, answer }).await.map_err(|_| not_sent())?;
+        answered.await.unwrap_or_else(|_| Err(ended(None)))
+    }
+
+    /// Whether what is sent over it can still be answered. What is sent over a dead one never leaves.
+    pub fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
+    }
+
+    /// Takes it for dead, so that whoever comes next takes another; what is under way is answered.
+    pub fn retire(&self) {
+        self.alive.store(false, Ordering::Release);
+    }
+}
+
+impl<Q: Question> Drop for Pipe<Q> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;
