@@ -108,7 +108,7 @@ impl Link {
     async fn send(&self, commands: Commands) -> Result<Vec<Reply>> {
         let (parts, asked) = commands.ask();
         let answers = self.0.ask(parts, asked).await?;
-        if answers.iter().filter_map(Reply::refusal).any(error::has_moved_on) {
+        if answers.iter().filter_map(Reply::first_refusal).any(error::has_moved_on) {
             // Whoever comes next shall look where the server is now.
             self.0.retire();
         }

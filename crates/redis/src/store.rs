@@ -20,7 +20,7 @@ use crate::connection::{self, Connector, Lane};
 use crate::diagnose;
 use crate::error::{self, SCHEME, at};
 use crate::layout::{self, MARK_FIELD};
-use crate::script::{self, Naming, Run, Script};
+use crate::script::{self, Naming, Run, Script, Times};
 use crate::wire::{Commands, Reply, Value};
 
 /// The most commands that are sent together: enough that round trips do not count, few enough that an answer is never
@@ -169,14 +169,15 @@ impl RedisStore {
     }
 
     /// Runs the script for each of these, in order; an answer for each.
-    async fn run(&self, script: &Script, runs: &[Run<'_>], deadline: Instant) -> Vec<Result<Reply>> {
+    async fn run(&self, script: &Script, runs: &[Run<'_>], call: Call) -> Vec<Result<Reply>> {
+        let sending = Sending { script, times: Times::of(call, self.0.grace), deadline: call.deadline };
         let bytes = runs.iter().map(Run::bytes).sum();
         let lane = self.lane(runs.len(), bytes);
         let mut answers = Vec::with_capacity(runs.len());
         let mut failed = None;
         for chunk in chunks(runs) {
             let runs = runs.get(chunk).unwrap_or_default();
-            answers.extend(self.run_chunk(lane, script, runs, &mut failed, deadline).await);
+            answers.extend(self.run_chunk(lane, &sending, runs, &mut failed).await);
         }
         answers
     }
@@ -186,20 +187,19 @@ impl RedisStore {
     async fn run_chunk(
         &self,
         lane: &Arc<Lane>,
-        script: &Script,
+        sending: &Sending<'_>,
         runs: &[Run<'_>],
         failed: &mut Option<Error>,
-        deadline: Instant,
     ) -> Vec<Result<Reply>> {
         let all: Vec<_> = runs.iter().collect();
         // Waiting for replicas twice would take too long.
         let first = if self.0.wait > 0 { Naming::Text } else { Naming::Hash };
-        let mut answers = self.send_runs(lane, script, &all, first, failed, deadline).await;
+        let mut answers = self.send_runs(lane, sending, &all, first, failed).await;
         let mut forgotten: Vec<_> =
             answers.iter_mut().zip(runs).filter(|(answer, _)| is_forgotten(answer)).collect();
         if !forgotten.is_empty() {
             let again: Vec<_> = forgotten.iter().map(|(_, run)| *run).collect();
-            let second = self.send_runs(lane, script, &again, Naming::Text, failed, deadline).await;
+            let second = self.send_runs(lane, sending, &again, Naming::Text, failed).await;
             for ((place, _), answer) in forgotten.iter_mut().zip(second) {
                 **place = answer;
             }
@@ -207,19 +207,23 @@ impl RedisStore {
         answers.into_iter().map(checked).collect()
     }
 
-    /// Server errors are still values here.
+    /// Refusals are still values here.
     async fn send_runs(
         &self,
         lane: &Arc<Lane>,
-        script: &Script,
+        sending: &Sending<'_>,
         runs: &[&Run<'_>],
         first: Naming,
         failed: &mut Option<Error>,
-        deadline: Instant,
     ) -> Vec<Result<Reply>> {
+        let Sending { script, times, deadline } = sending;
         let mut commands = Commands::with_capacity(runs.iter().map(|run| run.bytes() + AROUND).sum());
-        for (run, naming) in runs.iter().zip(std::iter::once(first).chain(std::iter::repeat(Naming::Hash))) {
-            run.say(script, naming, &mut commands);
+        let (groups, mut rest) = (script::groups(runs), runs);
+        let namings = std::iter::once(first).chain(std::iter::repeat(Naming::Hash));
+        for (users, naming) in groups.iter().zip(namings) {
+            let (group, others) = rest.split_at_checked(*users).unwrap_or((rest, &[]));
+            script::say(script, naming, times, group, &mut commands);
+            rest = others;
         }
         if self.0.wait > 0 {
             let time = deadline.saturating_duration_since(Instant::now()).saturating_sub(WAIT_MARGIN);
@@ -227,10 +231,14 @@ impl RedisStore {
             let millis = time.min(WAIT_AT_MOST).as_millis().max(1);
             commands.push(&["WAIT", &self.0.wait.to_string(), &millis.to_string()]);
         }
-        let mut answers = send(lane, commands, failed, deadline).await;
-        if self.0.wait > 0
-            && let Some(unmet) = self.unmet(answers.pop())
-        {
+        let mut answers = send(lane, commands, failed, *deadline).await;
+        let unmet = if self.0.wait > 0 { self.unmet(answers.pop()) } else { None };
+        let mut answers: Vec<_> = answers
+            .into_iter()
+            .zip(groups)
+            .flat_map(|(answer, users)| script::answers(answer, users))
+            .collect();
+        if let Some(unmet) = unmet {
             for answer in answers.iter_mut().filter(|answer| is_done(answer)) {
                 *answer = Err(unmet.clone());
             }
@@ -278,10 +286,10 @@ impl AsyncStore for RedisStore {
             return writes.iter().map(|write| vec![Err(error.clone()); write.changes().len()]).collect();
         }
         let limits = self.0.info.limits;
-        let plan = |write| script::plan(write, call, self.0.grace, limits);
+        let plan = |write| script::plan(write, call, limits);
         let (plans, runs): (Vec<_>, Vec<_>) = writes.iter().map(plan).unzip();
         let runs: Vec<_> = runs.into_iter().flatten().collect();
-        let mut answers = self.run(&script::WRITE, &runs, call.deadline).await.into_iter();
+        let mut answers = self.run(&script::WRITE, &runs, call).await.into_iter();
         let mut answer = || answers.next().unwrap_or_else(|| Err(error::odd_answer()));
         let outcomes = plans.into_iter().map(|plan| plan.finish(&mut answer));
         outcomes.map(|outcomes| outcomes.into_iter().map(|outcome| outcome.map_err(&at)).collect()).collect()
@@ -292,7 +300,7 @@ impl AsyncStore for RedisStore {
         if let Err(error) = self.admit(call) {
             return vec![Err(at(error)); erases.len()];
         }
-        let plans: Vec<_> = erases.iter().map(|erase| script::erasing(erase, call, self.0.grace)).collect();
+        let plans: Vec<_> = erases.iter().map(|erase| script::erasing(erase, call)).collect();
         let (mut runs, mut refused) = (Vec::new(), Vec::new());
         for plan in plans {
             match plan {
@@ -303,7 +311,7 @@ impl AsyncStore for RedisStore {
                 Err(error) => refused.push(Some(error)),
             }
         }
-        let mut answers = self.run(&script::ERASE, &runs, call.deadline).await.into_iter();
+        let mut answers = self.run(&script::ERASE, &runs, call).await.into_iter();
         let mut answer = || {
             answers
                 .next()
@@ -345,6 +353,13 @@ impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore").finish_non_exhaustive()
     }
+}
+
+/// Which script is run, when, and until when.
+struct Sending<'a> {
+    script: &'a Script,
+    times: Times,
+    deadline: Instant,
 }
 
 /// What a write survives besides the end of its process.

@@ -187,6 +187,32 @@ impl Reply {
             _ => None,
         }
     }
+
+    /// The server's refusal, if it is one, or a list that begins with one: what is true of the server, a script says of each
+    /// user.
+    pub(crate) fn first_refusal(&self) -> Option<Refusal<'_>> {
+        match self.value() {
+            Value::Refusal(refusal) => Some(refusal),
+            Value::Array(mut items) => match items.next() {
+                Some(Value::Refusal(refusal)) => Some(refusal),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The answers of which it is a list, if it is one.
+    pub(crate) fn items(&self) -> Option<Vec<Reply>> {
+        let Value::Array(mut items) = self.value() else { return None };
+        let mut replies = Vec::with_capacity(items.len());
+        let mut before = items.rest;
+        while items.next().is_some() {
+            let item = before.get(..before.len().checked_sub(items.rest.len())?)?;
+            replies.push(Reply(self.0.slice_ref(item)));
+            before = items.rest;
+        }
+        Some(replies)
+    }
 }
 
 /// What an answer is.

@@ -13,12 +13,11 @@ use super::dice::Dice;
 use crate::meddler::{Fault, Server};
 use crate::resp::{Command, Reply, put_command};
 
-/// How many words an erase has. It is not sent again: one that arrives after another erasure is a new erasure.
-const ERASE_WORDS: usize = 8;
+/// Where a script's users are counted, and how many words stand between their names and what is done with them.
+const USERS: usize = 2;
+const TIMES: usize = 2;
 
-/// Where a write's first change is named, and what a removal is called: it is not sent again, as it takes away whatever stands
-/// there by then.
-const CHANGE: usize = 7;
+/// What a removal is called: it is not sent again, as it takes away whatever stands there by then.
 const REMOVAL: &[u8] = b"D";
 
 /// How many in a thousand.
@@ -62,16 +61,13 @@ impl Twice {
 impl Fault for Twice {
     async fn exchange(&self, command: Command, server: &mut Server) -> io::Result<Vec<Reply>> {
         let reply = server.ask(&command).await?;
-        let is_script = command[0] == b"EVALSHA" && command.len() != ERASE_WORDS;
-        let is_removal = command.get(CHANGE).is_some_and(|change| *change == REMOVAL);
         let is_answered = !matches!(reply, Reply::Error(_));
         let late = {
             let mut dice = self.dice.lock().unwrap();
             dice.happens(RATE).then(|| Duration::from_millis(dice.below(LATE)))
         };
         if let Some(late) = late
-            && is_script
-            && !is_removal
+            && may_come_twice(&command)
             && is_answered
             && !self.is_off.load(Ordering::SeqCst)
         {
@@ -85,6 +81,18 @@ impl Fault for Twice {
         }
         Ok(vec![reply])
     }
+}
+
+/// Whether it is a script that writes and removes nothing: an erasure that arrives after another one is a new erasure.
+fn may_come_twice(command: &Command) -> bool {
+    if command[0] != b"EVALSHA" {
+        return false;
+    }
+    let users: usize = std::str::from_utf8(&command[USERS]).unwrap().parse().unwrap();
+    let asked = &command[USERS + 1 + users + TIMES..];
+    // An erasure's epoch is followed by a time, a write's check by the letter of a change.
+    let is_write = asked.get(1).is_some_and(|word| word.len() == 1);
+    is_write && !asked.iter().any(|word| word == REMOVAL)
 }
 
 /// Sends it on a connection of its own, and waits for an answer.

@@ -1,7 +1,7 @@
 //! How often a call goes to the server and back.
 
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Change, EpochCheck, Erase, Keys, Read, Revision, Write,
+    AsyncStore as _, AsyncStoreExt as _, Change, EpochCheck, Erase, Keys, Outcome, Read, Revision, Write,
 };
 use stickystore_integration_tests::proxy::Proxy;
 use stickystore_redis::RedisStore;
@@ -19,8 +19,12 @@ async fn counted() -> Option<(stickystore_integration_tests::server::redis::Redi
 }
 
 fn write(users: usize) -> Vec<Write> {
-    let changes = || (0..5).map(|place| Change::Insert(key(&place.to_string()), entry("v"))).collect();
-    (0..users).map(|i| Write::new(user(&i.to_string()), EpochCheck::Is(None), changes()).unwrap()).collect()
+    (0..users).map(|i| insert_five(&i.to_string())).collect()
+}
+
+fn insert_five(name: &str) -> Write {
+    let changes = (0..5).map(|place| Change::Insert(key(&place.to_string()), entry("v")));
+    Write::new(user(name), EpochCheck::Is(None), changes.collect()).unwrap()
 }
 
 #[tokio::test]
@@ -76,4 +80,27 @@ async fn a_batch_is_a_round_trip_for_each_128_users() {
     let before = proxy.round_trips();
     store.write(call(), &write(100)).await;
     assert_eq!(proxy.round_trips() - before, 1);
+}
+
+#[tokio::test]
+async fn sixteen_users_share_a_script_and_a_forgotten_one_is_sent_once() {
+    let Some((server, _proxy, store)) = counted().await else { return };
+    let calls = |name: &str| {
+        let stats = server.command(&["INFO", "commandstats"]);
+        let line = stats
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls="))?.split(',').next());
+        line.map_or(0, |calls| calls.parse::<u64>().unwrap())
+    };
+    let written = |answers: Vec<Vec<stickystore_core::Result<Outcome>>>| {
+        let answers: Vec<_> = answers.into_iter().flatten().map(Result::unwrap).collect();
+        assert_eq!(answers, vec![Outcome::Inserted; 500]);
+    };
+    let (before, told) = (calls("evalsha"), calls("eval"));
+    written(store.write(call(), &write(100)).await);
+    assert_eq!((calls("evalsha") - before, calls("eval") - told), (7, 0));
+    server.command(&["SCRIPT", "FLUSH"]);
+    let others: Vec<_> = (100..200).map(|i| insert_five(&i.to_string())).collect();
+    written(store.write(call(), &others).await);
+    assert_eq!((calls("evalsha") - before, calls("eval") - told), (7 + 7 + 6, 1));
 }

@@ -105,6 +105,11 @@ fn mark() -> impl Strategy<Value = Option<Mark>> {
     proptest::option::of((epoch(), time()).prop_map(|(epoch, until)| Mark::new(epoch, ms(until))))
 }
 
+/// One in twelve users is not ours at all.
+fn is_foreign() -> impl Strategy<Value = bool> {
+    proptest::bool::weighted(1.0 / 12.0)
+}
+
 fn check() -> impl Strategy<Value = EpochCheck> {
     prop_oneof![Just(EpochCheck::Ignore), proptest::option::of(epoch()).prop_map(EpochCheck::Is)]
 }
@@ -136,6 +141,16 @@ impl Bench {
     async fn open(url: &str) -> Self {
         let config = Config::from_url(url).unwrap().with_grace(std::time::Duration::from_millis(GRACE));
         Self { store: RedisStore::new(&config).unwrap(), server: behind(url).await }
+    }
+
+    /// These fields, or something that is not ours at all.
+    async fn stand(&mut self, subject: &Subject, fields: &Fields, is_foreign: bool) {
+        if is_foreign {
+            let key = RedisStore::storage_key(subject);
+            redis::cmd("SET").arg(key).arg("foreign").exec_async(&mut self.server).await.unwrap();
+        } else {
+            self.given(subject, fields).await;
+        }
     }
 
     async fn given(&mut self, subject: &Subject, fields: &Fields) {
@@ -195,51 +210,84 @@ fn shown(outcome: &stickystore_core::Result<Outcome>) -> String {
     }
 }
 
+/// How many users a call may have: more than one command takes.
+const USERS: std::ops::RangeInclusive<usize> = 1..=20;
+
 #[test]
-fn the_write_script_is_cores_table() {
+fn the_write_script_is_cores_table_for_each_of_its_users() {
     let changes = (change(0), change(1), change(2), change(3), 1..=KEYS);
-    let input = (proptest::collection::vec(slot(), KEYS), mark(), check(), changes);
-    check_all(600, input, &async |bench, (slots, mark, check, (a, b, c, d, count))| {
-        let subject = user("ann");
-        let mut expected = fields(&slots, mark);
-        bench.given(&subject, &expected).await;
-        let changes: Vec<_> = [a, b, c, d].into_iter().take(count).collect();
-        let write = Write::new(subject.clone(), check, changes.clone()).unwrap();
-        let answers = bench.store.write_one(now(), write).await;
-        for ((change, slot), answer) in changes.iter().zip(&slots).zip(&answers) {
-            let decision = decide(change, stored(slot.as_ref()), check, mark, ms(NOW));
-            prop_assert_eq!(shown(answer), shown(&decision.outcome), "{:?} on {:?}", change, slot);
-            match (decision.act, change.entry()) {
-                (Act::Write, Some(entry)) => drop(expected.insert(change.key().to_string(), text(entry))),
-                (Act::Delete, _) => drop(expected.remove(change.key().as_str())),
-                _ => {}
+    let one = (proptest::collection::vec(slot(), KEYS), mark(), check(), changes, is_foreign());
+    check_all(150, proptest::collection::vec(one, USERS), &async |bench, users| {
+        let (mut writes, mut expected) = (Vec::new(), Vec::new());
+        for (slots, mark, check, (a, b, c, d, count), is_foreign) in &users {
+            let subject = user("ann");
+            let stands = fields(slots, *mark);
+            bench.stand(&subject, &stands, *is_foreign).await;
+            let changes = [a, b, c, d].into_iter().take(*count).cloned().collect();
+            writes.push(Write::new(subject, *check, changes).unwrap());
+            expected.push(stands);
+        }
+        let answers = bench.store.write(now(), &writes).await;
+        prop_assert_eq!(answers.len(), writes.len());
+        for (((write, answers), (slots, mark, check, _, is_foreign)), mut expected) in
+            writes.iter().zip(&answers).zip(&users).zip(expected)
+        {
+            for ((change, slot), answer) in write.changes().iter().zip(slots).zip(answers) {
+                let is_sent = change.entry().is_none_or(|entry| entry.is_live(ms(NOW)));
+                if *is_foreign && is_sent {
+                    prop_assert_eq!(shown(answer), "Corrupt NotApplied");
+                    continue;
+                }
+                let decision = decide(change, stored(slot.as_ref()), *check, *mark, ms(NOW));
+                prop_assert_eq!(shown(answer), shown(&decision.outcome), "{:?} on {:?}", change, slot);
+                match (decision.act, change.entry()) {
+                    (Act::Write, Some(entry)) => drop(expected.insert(change.key().to_string(), text(entry))),
+                    (Act::Delete, _) => drop(expected.remove(change.key().as_str())),
+                    _ => {}
+                }
+            }
+            if !is_foreign {
+                prop_assert_eq!(bench.fields(write.subject()).await, expected);
             }
         }
-        prop_assert_eq!(bench.fields(&subject).await, expected);
         Ok(())
     });
 }
 
 #[test]
-fn the_erase_script_is_cores_table() {
-    let input = (proptest::collection::vec(slot(), KEYS), mark(), epoch(), time());
-    check_all(300, input, &async |bench, (slots, mark, epoch, until)| {
-        let subject = user("ann");
-        let given = fields(&slots, mark);
-        bench.given(&subject, &given).await;
-        let erase = Erase::new(subject.clone(), ms(until)).with_epoch(epoch).with_mark_until(ms(until));
-        let stood = slots.iter().flatten().any(|slot| match slot {
-            Slot::Entry(entry) => entry.is_live(ms(NOW)),
-            Slot::Damaged(_) => true,
-        });
-        let answer = bench.store.erase_one(now(), erase.clone()).await.map_err(|error| error.kind());
-        let decision = decide_erase(&erase, mark, stood, ms(NOW)).map_err(|error| error.kind());
-        prop_assert_eq!(answer, decision.map(|decision| decision.stood));
-        let left = match decision {
-            Ok(decision) if decision.leave.is_some() => fields(&[], decision.leave),
-            _ => given,
-        };
-        prop_assert_eq!(bench.fields(&subject).await, left);
+fn the_erase_script_is_cores_table_for_each_of_its_users() {
+    let one = (proptest::collection::vec(slot(), KEYS), mark(), epoch(), time(), is_foreign());
+    check_all(100, proptest::collection::vec(one, USERS), &async |bench, users| {
+        let (mut erases, mut given) = (Vec::new(), Vec::new());
+        for (slots, mark, epoch, until, is_foreign) in &users {
+            let subject = user("ann");
+            let stands = fields(slots, *mark);
+            bench.stand(&subject, &stands, *is_foreign).await;
+            erases.push(Erase::new(subject, ms(*until)).with_epoch(*epoch).with_mark_until(ms(*until)));
+            given.push(stands);
+        }
+        let answers = bench.store.erase(now(), &erases).await;
+        prop_assert_eq!(answers.len(), erases.len());
+        for (((erase, answer), (slots, mark, _, _, is_foreign)), given) in
+            erases.iter().zip(answers).zip(&users).zip(given)
+        {
+            let stood = slots.iter().flatten().any(|slot| match slot {
+                Slot::Entry(entry) => entry.is_live(ms(NOW)),
+                Slot::Damaged(_) => true,
+            });
+            // What is foreign is seen whole or not at all.
+            let (mark, stood) = if *is_foreign { (None, true) } else { (*mark, stood) };
+            let decision = decide_erase(erase, mark, stood, ms(NOW)).map_err(|error| error.kind());
+            let answer = answer.map_err(|error| error.kind());
+            prop_assert_eq!(answer, decision.map(|decision| decision.stood));
+            match decision {
+                Ok(decision) if decision.leave.is_some() => {
+                    prop_assert_eq!(bench.fields(&erase.subject).await, fields(&[], decision.leave));
+                }
+                _ if *is_foreign => {}
+                _ => prop_assert_eq!(bench.fields(&erase.subject).await, given),
+            }
+        }
         Ok(())
     });
 }

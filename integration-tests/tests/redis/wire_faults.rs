@@ -56,7 +56,7 @@ fn a_second_send_is_caught() {
 #[test]
 fn a_second_send_that_lands_late_is_caught() {
     let catches = [
-        ("batch::writes_of_one_user_take_effect_in_order", "what a user holds"),
+        ("batch::writes_of_one_user_take_effect_in_order", "WasAbsent"),
         ("erasure::removes_everything_and_says_so", "nothing stands"),
         ("basic::removed_entry_can_be_inserted_again", "what was inserted"),
     ];

@@ -1,4 +1,6 @@
--- stickystore, layout version 1: what both scripts know of a stored text.
+-- stickystore, layout version 1: what both scripts know of a stored text, and of the users that they are given.
+-- KEYS: the users. ARGV: now, grace, then what each user takes, in their order.
+-- Answers what its script says of one user; of several a list of it.
 -- A text begins "1 <11 characters of base64url> <milliseconds>"; nothing after that is ever decoded here.
 local HEAD = '^1 ([%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][AEIMQUYcgkosw048]) (%d+)()'
 
@@ -36,12 +38,24 @@ local function failed(reply, name)
   return reply.err
 end
 
--- Runs the commands in order. What fails first has changed nothing; what fails later has.
-local function run(commands)
-  for i, command in ipairs(commands) do
-    local err = failed(redis.pcall(unpack(command)), command[1])
-    if err then return {err = i == 1 and err or 'HALFWRITTEN ' .. err} end
-  end
+-- Runs a command of the user whose turn it is; its error, if it fails. What fails first has changed nothing; what fails later
+-- has.
+local is_changed
+local function run(name, ...)
+  local err = failed(redis.pcall(name, ...), name)
+  if err then return {err = is_changed and 'HALFWRITTEN ' .. err or err} end
+  is_changed = true
 end
 
-local key, now, grace = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local now, grace, at = tonumber(ARGV[1]), tonumber(ARGV[2]), 3
+
+-- One user after the other; what is wrong with one is its own answer.
+local function each(user)
+  if not KEYS[2] then return user(KEYS[1]) end
+  local answers = {}
+  for i = 1, #KEYS do
+    is_changed = false
+    answers[i] = user(KEYS[i])
+  end
+  return answers
+end

@@ -76,6 +76,22 @@ fn a_refusal_has_a_code_and_details() {
 }
 
 #[test]
+fn a_list_is_taken_apart() {
+    let list = reply("*3\r\n*2\r\n:1\r\n$1\r\nx\r\n-OOM full\r\n:7\r\n");
+    let items = list.items().unwrap();
+    assert_eq!(items, [reply("*2\r\n:1\r\n$1\r\nx\r\n"), reply("-OOM full\r\n"), reply(":7\r\n")]);
+    assert_eq!((reply(":7\r\n").items(), reply("*0\r\n").items()), (None, Some(Vec::new())));
+}
+
+#[test]
+fn the_first_refusal_is_that_of_all() {
+    let code = |text| reply(text).first_refusal().map(|refusal| refusal.code().to_owned());
+    assert_eq!(code("*2\r\n-READONLY no\r\n-READONLY no\r\n").as_deref(), Some("READONLY"));
+    assert_eq!(code("-READONLY no\r\n").as_deref(), Some("READONLY"));
+    assert_eq!((code("*1\r\n:1\r\n"), code(":1\r\n")), (None, None));
+}
+
+#[test]
 fn answers_are_as_many_as_were_asked_for_and_the_next_stays() {
     let (heard, left) = heard(2, b":1\r\n$1\r\nx\r\n:3\r\n").unwrap();
     let Heard::All(replies) = heard else { panic!("not whole") };

@@ -5,7 +5,10 @@ use stickystore_integration_tests::resp::{Command, Reply};
 /// How many words an erase has: the script's name and text, one key, and four arguments.
 const ERASE_WORDS: usize = 8;
 
-/// Where the arguments of a script begin.
+/// Where the users of a script are counted.
+const USERS: usize = 2;
+
+/// Where the arguments of a script for one user begin.
 const NOW: usize = 4;
 pub(super) const GRACE: usize = 5;
 const CHANGES: usize = 7;
@@ -21,6 +24,8 @@ pub(super) enum Asked {
     Write(Vec<Change>),
     /// An erase of one user.
     Erase,
+    /// A script for several users, whose faults are those of one.
+    Group,
     /// Anything else.
     Other,
 }
@@ -37,6 +42,7 @@ impl Asked {
         match command[0].as_slice() {
             b"HGETALL" => Self::Load,
             b"HMGET" => Self::Get(command.len() - 2),
+            b"EVAL" | b"EVALSHA" if command[USERS] != b"1" => Self::Group,
             b"EVAL" | b"EVALSHA" if command.len() == ERASE_WORDS => Self::Erase,
             b"EVAL" | b"EVALSHA" => Self::Write(changes(&command[CHANGES..])),
             _ => Self::Other,
