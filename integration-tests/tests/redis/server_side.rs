@@ -1,15 +1,20 @@
 //! What the server decides: logins, rights, memory, replicas, time.
 
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stickystore_core::{
     AsyncStore as _, AsyncStoreExt as _, Change, Clock as _, Effect, Entry, EpochCheck, Erase, ErrorKind,
-    Expiry, Outcome, Read, SystemClock, Ttl, Value, Write,
+    Expiry, Outcome, Read, SystemClock, Ttl, Value, Write, async_trait,
 };
 use stickystore_integration_tests::failing::MACHINE;
+use stickystore_integration_tests::meddler::{Fault, Meddler, Server};
+use stickystore_integration_tests::resp::{Command, Reply};
 use stickystore_redis::{Config, RedisStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::bench::{behind, call, entry, key, server, store, user};
+use crate::bench::{behind, call, entry, key, server, store, through, user};
 
 #[tokio::test]
 async fn a_wrong_password_is_denied_at_once_and_a_right_one_later_needs_no_new_handle() {
@@ -199,4 +204,56 @@ async fn sockets_users_and_databases_of_the_url_are_used() {
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Config, Effect::NotApplied), "{error}");
     let nowhere = store("redis+unix:///nowhere").load(call(), &subject).await.unwrap_err();
     assert_eq!(nowhere.kind(), ErrorKind::Unavailable);
+}
+
+/// A server older than 6.0: its AUTH takes a password and nothing else.
+struct Older;
+
+#[async_trait]
+impl Fault for Older {
+    async fn exchange(&self, command: Command, server: &mut Server) -> io::Result<Vec<Reply>> {
+        if command[0] == b"AUTH" && command.len() == 3 {
+            return Ok(vec![Reply::Error("ERR wrong number of arguments for 'auth' command".into())]);
+        }
+        Ok(vec![server.ask(&command).await?])
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_users_is_told_the_password_alone() {
+    let Some(server) = server(&["--requirepass", "right"]) else { return };
+    let older = Meddler::start(server.port(), Arc::new(Older)).await;
+    let url = |password: &str| format!("redis://somebody:{password}@127.0.0.1:{}", older.port());
+    store(&url("right")).ping(call()).await.unwrap();
+    let error = store(&url("wr0ng")).ping(call()).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Denied, Effect::NotApplied), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_with_as_many_clients_as_it_takes_is_unavailable_until_one_leaves() {
+    let Some(server) = server(&["--maxclients", "1"]) else { return };
+    let (store, first) = (store(&server.url()), behind(&server.url()).await);
+    let error = store.put(call(), &user("ann"), key("k"), entry("v")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{error}");
+    assert!(error.context().contains("as many clients as it takes"), "{error}");
+    drop(first);
+    let until = Instant::now() + MACHINE;
+    while store.ping(call()).await.is_err() {
+        assert!(Instant::now() < until, "there is room");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_redis_is_told() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let error = through(port).put(call(), &user("ann"), key("k"), entry("v")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unexpected, Effect::NotApplied), "{error}");
+    assert!(error.context().contains("does not speak Redis' protocol"), "{error}");
 }
