@@ -23,8 +23,10 @@ mod place;
 mod plants;
 mod process;
 mod profiles;
+mod record;
 mod run;
 mod twice;
+mod verdict;
 mod windows;
 mod wire;
 
@@ -32,4 +34,5 @@ pub use backend::Backend;
 pub use command::command;
 pub use merge::Tally;
 pub use plants::PLANTS;
-pub use run::{Plan, Until, Verdict, run};
+pub use run::{Plan, Until, run};
+pub use verdict::{End, Verdict};

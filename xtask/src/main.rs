@@ -50,12 +50,14 @@ pub(crate) enum Stop {
     Failed(String),
     /// The tests need what is not there.
     Missing(String),
+    /// This failed, with an exit code of its own.
+    Coded(u8, String),
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(what) => write!(f, "failed: {what}"),
+            Self::Failed(what) | Self::Coded(_, what) => write!(f, "failed: {what}"),
             Self::Missing(what) => f.write_str(what),
         }
     }
@@ -75,7 +77,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
             eprintln!("\n{stop}");
-            ExitCode::from(if matches!(stop, Stop::Missing(_)) { 3 } else { 1 })
+            ExitCode::from(match stop {
+                Stop::Failed(_) => 1,
+                Stop::Missing(_) => 3,
+                Stop::Coded(code, _) => code,
+            })
         }
     }
 }

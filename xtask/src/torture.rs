@@ -3,9 +3,6 @@
 use crate::Stop;
 use crate::shell::cargo;
 
-/// The exit code of the program where the server is not installed.
-const MISSING: i32 = 3;
-
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The store: memory, embedded, redis, memcached, mongodb or cassandra.
@@ -36,10 +33,21 @@ pub(crate) fn run(options: &Options) -> Result<(), Stop> {
         cargo(&["run", "--quiet", "--package", "stickystore-integration-tests", "--bin", "torture", "--"]);
     torture.args(words(options));
     let status = torture.status().map_err(|error| Stop::Failed(format!("torture: {error}")))?;
-    match status.code() {
+    outcome(status.code())
+}
+
+/// What the program's exit code says, which is passed on; none if a signal has ended it.
+fn outcome(code: Option<i32>) -> Result<(), Stop> {
+    let coded = |code, what: &str| Err(Stop::Coded(code, format!("torture: {what}")));
+    match code {
         Some(0) => Ok(()),
-        Some(MISSING) => Err(Stop::Missing("the server is not there".to_owned())),
-        _ => Err(Stop::Failed("torture".to_owned())),
+        Some(1) => Err(Stop::Failed("torture: assignments were lost or flipped".to_owned())),
+        Some(2) => coded(2, "it was called wrongly"),
+        Some(3) => Err(Stop::Missing("the server is not there".to_owned())),
+        Some(4) => coded(4, "too little happened to judge by"),
+        Some(5) => coded(5, "the run itself could not go on"),
+        Some(other) => coded(5, &format!("it did not build, or gave up: exit code {other}")),
+        None => coded(5, "a signal has ended it"),
     }
 }
 
@@ -58,6 +66,16 @@ fn words(options: &Options) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_way_to_end_has_its_exit_code() {
+        assert!(outcome(Some(0)).is_ok());
+        assert!(matches!(outcome(Some(1)), Err(Stop::Failed(what)) if what.contains("lost")));
+        assert!(matches!(outcome(Some(3)), Err(Stop::Missing(_))));
+        for (ended, passed) in [(Some(2), 2), (Some(4), 4), (Some(5), 5), (Some(101), 5), (None, 5)] {
+            assert!(matches!(outcome(ended), Err(Stop::Coded(code, _)) if code == passed), "{ended:?}");
+        }
+    }
 
     #[test]
     fn what_is_asked_for_is_passed_on() {

@@ -6,7 +6,7 @@
 //! | age | an answer is at most so old ([`Config::with_age`]), by the calls' own `now`; that a user has nothing, a shorter while |
 //! | expiry | by the call's own `now`, to the millisecond |
 //! | erased users | are not kept while a read gives their epoch: it does not say when the mark ends |
-//! | one user read by many at once | is one read of the store; whoever of them is dropped, the others get the answer |
+//! | one user read by many at once | is one read of the store; whoever of them is dropped, the others get the answer. One that has been under way for longer than the age is joined by nobody |
 //! | a write through this handle | is seen by every read that begins after it; what its answers tell is kept |
 //! | a write of another handle or process | is seen when the age has passed, [`StoreInfo::reads_behind`] says so; until then a save that was decided by the older answer fails its compare at the store, and the report says so |
 //! | a failed read | is an error, which is never kept; or the older answer, if [`Config::with_stale`] allows |
@@ -172,7 +172,7 @@ impl<S: AsyncStore> Inner<S> {
 
     fn is_fresh(&self, held: &Held, now: UnixMillis) -> bool {
         let age = if held.is_absent() { self.absent_millis } else { self.age_millis };
-        is_within(held, now, age)
+        is_within(held.at, now, age)
     }
 
     /// Whether the store has to answer, as a call is closed or too late.
@@ -188,7 +188,7 @@ impl<S: AsyncStore> Inner<S> {
         if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
             return answer;
         }
-        let held = self.memory.get(&read.subject).filter(|held| is_within(held, call.now, millis(stale)));
+        let held = self.memory.get(&read.subject).filter(|held| is_within(held.at, call.now, millis(stale)));
         held.map_or(answer, |held| {
             numbers::stale(self.info.scheme);
             Ok(keyed(held.profile(call.now), &read.keys, call.now))
@@ -196,9 +196,10 @@ impl<S: AsyncStore> Inner<S> {
     }
 }
 
-/// Whether what is held is of this time or at most so much older. What was read at a later time lacks what has expired since.
-fn is_within(held: &Held, now: UnixMillis, age: u64) -> bool {
-    now.get().checked_sub(held.at.get()).is_some_and(|passed| passed < age)
+/// Whether what was read at that time is of this one or at most so much older. What was read at a later time lacks what has
+/// expired since.
+fn is_within(at: UnixMillis, now: UnixMillis, age: u64) -> bool {
+    now.get().checked_sub(at.get()).is_some_and(|passed| passed < age)
 }
 
 /// Rounded up: less than that many whole milliseconds is less than the time.

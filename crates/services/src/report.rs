@@ -153,7 +153,9 @@ impl SaveReport {
     }
 
     pub(crate) fn set_goals_added(&mut self, key: &str, goals: Vec<String>) {
-        if !goals.is_empty() {
+        if goals.is_empty() {
+            self.goals_added.remove(key);
+        } else {
             self.goals_added.insert(key.to_owned(), goals);
         }
     }

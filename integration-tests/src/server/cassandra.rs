@@ -3,7 +3,7 @@
 //! It is run from the jars that `cargo xtask test --install` brings, in one process a node, without its scripts.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,7 +12,7 @@ use std::time::Instant;
 use stickystore_cassandra::{CassandraStore, Config, Replication};
 use stickystore_core::{Error, ErrorKind};
 
-use super::{Failing, Folder, Missing, Process, cache};
+use super::{Failing, Folder, Missing, Port, Process, cache};
 use crate::words::call;
 
 /// The folder of the jars in the cache.
@@ -49,8 +49,8 @@ impl Setup {
 #[derive(Debug)]
 pub struct Cassandra {
     nodes: Vec<Node>,
-    port: u16,
-    storage_port: u16,
+    port: Port,
+    storage_port: Port,
     setup: Setup,
 }
 
@@ -91,7 +91,8 @@ impl Cassandra {
                 folder: Folder::new("cassandra"),
             };
             let nodes: Vec<_> = (0..count).map(node).collect();
-            let (port, storage_port) = (free_port(&nodes), free_port(&nodes));
+            let addresses: Vec<_> = nodes.iter().map(|node| node.address.as_str()).collect();
+            let (port, storage_port) = (Port::free_on(&addresses), Port::free_on(&addresses));
             let mut cluster = Self { nodes, port, storage_port, setup: setup.clone() };
             if (0..usize::from(count)).all(|i| cluster.run(i)) {
                 return Ok(cluster);
@@ -103,12 +104,13 @@ impl Cassandra {
 
     /// The port of all nodes.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The URL of a keyspace on all nodes.
     pub fn url(&self, keyspace: &str) -> String {
-        let hosts: Vec<_> = self.nodes.iter().map(|node| format!("{}:{}", node.address, self.port)).collect();
+        let hosts: Vec<_> =
+            self.nodes.iter().map(|node| format!("{}:{}", node.address, self.port())).collect();
         format!("cassandra://{}/{keyspace}", hosts.join(","))
     }
 
@@ -136,7 +138,7 @@ impl Cassandra {
     }
 
     fn run(&mut self, i: usize) -> bool {
-        let (port, ready) = (self.port, self.setup.ready.clone());
+        let (port, ready) = (self.port(), self.setup.ready.clone());
         let is_first = self.nodes[i].folder.path().read_dir().unwrap().next().is_none();
         let configuration = self.configuration(i);
         let is_alone = self.nodes.len() == 1;
@@ -173,7 +175,7 @@ impl Cassandra {
 
     fn configuration(&self, i: usize) -> String {
         let Node { address, token, folder, .. } = &self.nodes[i];
-        let (port, storage_port, seed) = (self.port, self.storage_port, &self.nodes[0].address);
+        let (port, storage_port, seed) = (self.port(), self.storage_port.number(), &self.nodes[0].address);
         let more = self.setup.lines.replace("{folder}", &folder.path().display().to_string());
         format!(
             "cluster_name: stickystore
@@ -252,16 +254,6 @@ pub fn make_table(url: &str, copies: &str) {
     };
     // Whoever asks may be on a runtime already.
     std::thread::spawn(make).join().unwrap();
-}
-
-/// A port that nobody listens on now, on all of these addresses.
-fn free_port(nodes: &[Node]) -> u16 {
-    loop {
-        let port = super::free_port();
-        if nodes.iter().all(|node| TcpListener::bind((node.address.as_str(), port)).is_ok()) {
-            return port;
-        }
-    }
 }
 
 /// A node that tests share: theirs alone, or the one that `STICKYSTORE_CASSANDRA_URL` names.

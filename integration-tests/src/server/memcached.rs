@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::{Failing, Folder, Missing, Process, free_port};
+use super::{Failing, Folder, Missing, Port, Process};
 
 const PROGRAM: &str = "memcached";
 
@@ -24,7 +24,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Memcached {
     process: Option<Process>,
-    port: u16,
+    port: Port,
     options: Vec<String>,
     environment: Vec<(String, String)>,
     folder: Folder,
@@ -50,24 +50,24 @@ impl Memcached {
         let owned = |text: &&str| (*text).to_owned();
         let environment = environment.iter().map(|(name, text)| (owned(name), owned(text))).collect();
         let options = options.iter().map(owned).collect();
-        let mut server = Self { process: None, port: 0, options, environment, folder };
+        let mut server = Self { process: None, port: Port::free(), options, environment, folder };
         for _ in 0..ATTEMPTS {
-            server.port = free_port();
             if server.run() {
                 return Ok(server);
             }
+            server.port = Port::free();
         }
         panic!("no Memcached after {ATTEMPTS} attempts: {}", server.log());
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The URL of plain connections.
     pub fn url(&self) -> String {
-        format!("memcache://127.0.0.1:{}", self.port)
+        format!("memcache://127.0.0.1:{}", self.port())
     }
 
     /// Where its Unix socket is, if `-s` names one.
@@ -114,7 +114,7 @@ impl Memcached {
         if self.options.iter().any(|option| option == "-s") {
             command.current_dir(self.folder.path());
         } else {
-            command.args(["-l", "127.0.0.1", "-p"]).arg(self.port.to_string());
+            command.args(["-l", "127.0.0.1", "-p"]).arg(self.port().to_string());
         }
         command.env("MEMCACHED_PORT_FILENAME", &ports).args(&self.options);
         command.envs(self.environment.iter().map(|(name, text)| (name, text)));

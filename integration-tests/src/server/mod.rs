@@ -1,10 +1,9 @@
-//! Real servers on demand: each with a free port and a folder of its own, gone with its handle.
+//! Real servers on demand: each with a port and a folder of its own, gone with its handle.
 //!
 //! A server that is not installed is a skip that says so, or a failure where `STICKYSTORE_REQUIRE` names it.
 
 use std::fs;
 use std::io;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +13,10 @@ pub mod cache;
 pub mod cassandra;
 pub mod memcached;
 pub mod mongodb;
+mod port;
 pub mod redis;
+
+pub use port::Port;
 
 /// Names the servers, and what else tests need, that have to be there; separated by commas.
 const REQUIRE: &str = "STICKYSTORE_REQUIRE";
@@ -148,9 +150,4 @@ impl Drop for Process {
 /// Whether the thread whose folder this is, is not stopped. One that has ended in the meantime does nothing either.
 fn is_running(thread: &Path) -> bool {
     fs::read_to_string(thread.join("stat")).is_ok_and(|stat| !stat.contains(") T "))
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 
-use super::{Failing, Folder, Missing, Process, STARTS_WITHIN, cache, free_port};
+use super::{Failing, Folder, Missing, Port, Process, STARTS_WITHIN, cache};
 
 /// Where `cargo xtask test --install` puts the server, in the folder of downloads.
 const PINNED: &str = "mongodb-6.0.5/mongod";
@@ -40,7 +40,7 @@ pub struct MongoDb {
 #[derive(Debug)]
 struct Member {
     process: Option<Process>,
-    port: u16,
+    port: Port,
     folder: Folder,
 }
 
@@ -69,7 +69,7 @@ impl MongoDb {
                 "catchUpTimeoutMillis": -1,
             },
         };
-        ask(set.members[0].port, doc! { "replSetInitiate": config }).unwrap();
+        ask(set.port(), doc! { "replSetInitiate": config }).unwrap();
         set.wait_for("a primary", || set.primary().is_some());
         for member in &set.members {
             set.wait_for("every member", || member.is_of_use());
@@ -92,11 +92,14 @@ impl MongoDb {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut server = Self { program, members: Vec::new(), options, is_set };
         for _ in 0..count {
-            server.members.push(Member { process: None, port: 0, folder: Folder::new("mongodb") });
+            server.members.push(Member { process: None, port: Port::free(), folder: Folder::new("mongodb") });
             let new = server.members.len() - 1;
             let runs = (0..ATTEMPTS).any(|_| {
-                server.members[new].port = free_port();
-                server.run(new)
+                let runs = server.run(new);
+                if !runs {
+                    server.members[new].port = Port::free();
+                }
+                runs
             });
             assert!(runs, "no MongoDB after {ATTEMPTS} attempts: {}", server.members[new].log());
         }
@@ -105,12 +108,12 @@ impl MongoDb {
 
     /// The port of the first member.
     pub fn port(&self) -> u16 {
-        self.members[0].port
+        self.port_of(0)
     }
 
     /// The port of this member.
     pub fn port_of(&self, member: usize) -> u16 {
-        self.members[member].port
+        self.members[member].port.number()
     }
 
     /// The folder of the first member.
@@ -188,7 +191,7 @@ impl MongoDb {
         let _ = fs::remove_file(&log);
         let mut command = Command::new(&self.program);
         command.args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]);
-        command.arg("--port").arg(member.port.to_string());
+        command.arg("--port").arg(member.port.number().to_string());
         command.arg("--dbpath").arg(data);
         command.arg("--logpath").arg(&log);
         // Expired documents go within a second, not within a minute.
@@ -234,12 +237,12 @@ impl Failing for MongoDb {
 
 impl Member {
     fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port.number())
     }
 
     fn hello(&self) -> Option<Document> {
         self.process.as_ref()?;
-        ask(self.port, doc! { "hello": 1 }).ok()
+        ask(self.port.number(), doc! { "hello": 1 }).ok()
     }
 
     /// Whether it follows or leads.

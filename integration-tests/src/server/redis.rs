@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{Failing, Folder, Missing, Process, free_port};
+use super::{Failing, Folder, Missing, Port, Process};
 
 const PROGRAM: &str = "redis-server";
 
@@ -16,7 +16,7 @@ const ATTEMPTS: usize = 10;
 #[derive(Debug)]
 pub struct Redis {
     process: Option<Process>,
-    port: u16,
+    port: Port,
     options: Vec<String>,
     folder: Folder,
 }
@@ -31,24 +31,24 @@ impl Redis {
             return Err(Missing::of("redis", PROGRAM));
         }
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server = Self { process: None, port: 0, options, folder: Folder::new("redis") };
+        let mut server = Self { process: None, port: Port::free(), options, folder: Folder::new("redis") };
         for _ in 0..ATTEMPTS {
-            server.port = free_port();
             if server.run() {
                 return Ok(server);
             }
+            server.port = Port::free();
         }
         panic!("no Redis after {ATTEMPTS} attempts: {}", server.log());
     }
 
     /// The port of plain connections.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The URL of plain connections.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port())
     }
 
     /// Where its Unix socket is.
@@ -61,7 +61,7 @@ impl Redis {
     /// # Panics
     /// If it does not answer.
     pub fn command(&self, words: &[&str]) -> String {
-        let port = self.port.to_string();
+        let port = self.port().to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -96,7 +96,7 @@ impl Redis {
         let mut command = Command::new(PROGRAM);
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
         command.args(["--enable-debug-command", "yes"]);
-        command.arg("--port").arg(self.port.to_string());
+        command.arg("--port").arg(self.port().to_string());
         command.arg("--dir").arg(self.folder.path());
         command.arg("--unixsocket").arg(self.socket());
         command.arg("--logfile").arg(&log);

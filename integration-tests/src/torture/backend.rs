@@ -41,6 +41,11 @@ impl Backend {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, backend)| *backend)
     }
 
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
+
     /// How many processes there are.
     pub(super) fn processes(self) -> u64 {
         if matches!(self, Self::Memory | Self::Embedded) { 1 } else { 3 }

@@ -16,8 +16,8 @@ const USAGE: &str = "usage: torture [--backend <name>] [--nodes <n>] [--seconds 
 /// How long a run takes unless it is told.
 const SECONDS: u64 = 60;
 
-/// Runs the program: 0 if nothing was lost, 1 if something was or too little happened, 2 for wrong arguments, 3 if the server
-/// is not there.
+/// Runs the program: 0 if nothing was lost, 1 if something was, 2 for wrong arguments, 3 if the server is not there, 4 if too
+/// little happened to judge by, 5 if the run itself could not go on.
 pub fn command() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     if let [first, order] = arguments.as_slice()
@@ -46,13 +46,10 @@ pub fn command() -> ExitCode {
     } else {
         print!("{verdict}");
     }
-    match verdict.objection() {
-        None => ExitCode::SUCCESS,
-        Some(objection) => {
-            eprintln!("{objection}");
-            ExitCode::FAILURE
-        }
+    if let Some(objection) = verdict.objection() {
+        eprintln!("{objection}\nkept in {}", verdict.kept.display());
     }
+    ExitCode::from(verdict.end().exit_code())
 }
 
 fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {

@@ -1,11 +1,16 @@
 //! One process of the run, seen from the one that ordered it.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::JoinHandle;
 
 use super::callers::{acts_before, generations};
 use super::child::{AUDITED, AUDITS, DONE, OLDEST, Order};
+
+/// How many lines are told of what a process complains of that ends too soon.
+const COMPLAINTS: usize = 60;
 
 /// A running process; it ends with its handle.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub(super) struct Process {
     /// As long as it is held, the process goes on.
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    /// Gives the last of what it has complained of, when it has ended.
+    complaints: Option<JoinHandle<Vec<String>>>,
     /// What it was ordered.
     pub(super) order: Order,
     /// How far it is.
@@ -38,8 +45,19 @@ impl Process {
     pub(super) fn start(program: &str, order: Order) -> Self {
         let mut command = Command::new(program);
         command.arg(CHILD).arg(serde_json::to_string(&order).unwrap());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let complaints = Some(std::thread::spawn(move || {
+            let mut last = VecDeque::new();
+            for line in errors.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                last.truncate(COMPLAINTS - 1);
+                last.push_front(line);
+            }
+            last.into_iter().rev().collect()
+        }));
         let (say, lines) = channel();
         // It reads ahead, so that nobody waits for whoever is slow to listen.
         std::thread::spawn(move || {
@@ -51,7 +69,7 @@ impl Process {
         });
         let (acts, audited) = (order.from, order.judged);
         let oldest = generations(acts).0;
-        Self { child, input, lines, order, acts, oldest, audited, state: State::Acts }
+        Self { child, input, lines, complaints, order, acts, oldest, audited, state: State::Acts }
     }
 
     /// Takes what it has said.
@@ -66,11 +84,23 @@ impl Process {
                 Ok(line) => self.hear(&line),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
-                    assert_eq!(self.state, State::Done, "process {} ended too soon", self.order.process);
+                    if self.state != State::Done {
+                        panic!(
+                            "process {} ended too soon, {}",
+                            self.order.process,
+                            last_words(&mut self.child, self.complaints.take())
+                        );
+                    }
                     return;
                 }
             }
         }
+    }
+
+    /// How far it is, in words.
+    pub(super) fn progress(&self) -> String {
+        let Self { order, acts, oldest, audited, state, .. } = self;
+        format!("process {}: {acts} acts, {state:?}, oldest {oldest}, audited {audited}; ", order.process)
     }
 
     fn hear(&mut self, line: &str) {
@@ -103,6 +133,13 @@ impl Process {
         self.child.wait().unwrap();
         Order { from: self.acts, life: self.order.life + 1, ..self.order.clone() }
     }
+}
+
+/// How a process ended, and the last of what it has complained of.
+fn last_words(child: &mut Child, complaints: Option<JoinHandle<Vec<String>>>) -> String {
+    let status = child.wait().unwrap();
+    let complaints = complaints.map(|reading| reading.join().unwrap()).unwrap_or_default();
+    format!("by {status}:\n{}", complaints.join("\n"))
 }
 
 impl Drop for Process {

@@ -1,15 +1,19 @@
-//! One run: the server, the processes, what happens to them, and the verdict.
+//! One run: the server, the processes, what happens to them, and the verdict. Whatever keeps it from going on, there is one.
 
-use std::collections::BTreeMap;
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::backend::Backend;
 use super::child::Order;
 use super::clock;
 use super::dice::Dice;
-use super::merge::Tally;
 use super::place::Place;
 use super::process::{Process, State};
+use super::record::Record;
+use super::verdict::Verdict;
 use super::windows::Judge;
 use crate::server::{Folder, Missing};
 
@@ -51,41 +55,53 @@ pub enum Until {
     Acts(u64),
 }
 
-/// What a run has shown.
-#[derive(Debug, Clone, Default)]
-pub struct Verdict {
-    /// Of stickystore.
-    pub stickystore: Tally,
-    /// Of the naive store.
-    pub naive: Tally,
-    /// The faults that hit a call in flight, by name.
-    pub faults: BTreeMap<String, u64>,
-    /// What the random numbers began with.
-    pub seed: u64,
-}
-
-/// The fewest acknowledged writes and faults that make a verdict.
-const ACKNOWLEDGED: u64 = 500;
-const FAULTS: u64 = 200;
-
-/// Runs it; `program` is where `torture` is.
+/// Runs it; `program` is where `torture` is. The verdict is also kept in a file, which it names.
 ///
 /// # Errors
 /// If the server is not installed and not required.
+pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
+    let record = Record::begin(plan);
+    let verdict = Verdict { seed: plan.seed, ..Verdict::default() };
+    let broken = |why: String| Verdict { broken: Some(why), ..verdict.clone() };
+    let mut place = match attempt(|| Place::start(plan)) {
+        Ok(Ok(place)) => place,
+        Ok(Err(missing)) => {
+            record.forget();
+            return Err(missing);
+        }
+        Err(why) => return Ok(record.keep(broken(why))),
+    };
+    let folder = Folder::new("torture");
+    let judge = Judge::start(folder.path(), APART.unsigned_abs(), record.evidence(plan));
+    let ended = attempt(|| go_on(program, plan, &mut place, folder.path(), &judge));
+    // What was seen until then is judged, whatever has ended it.
+    let judged = match attempt(|| judge.finish()) {
+        Ok(judged) => judged,
+        Err(why) => {
+            let left = std::fs::read_dir(folder.path()).into_iter().flatten().flatten();
+            record.evidence(plan).keep(left.map(|log| log.path()));
+            return Ok(record.keep(broken(format!("the judge: {why}"))));
+        }
+    };
+    let mut faults = place.faults(&judged.flights);
+    for (name, count) in judged.faults {
+        *faults.entry(name).or_default() += count;
+    }
+    let (stickystore, naive, broken) = (judged.ours, judged.naive, ended.err());
+    Ok(record.keep(Verdict { stickystore, naive, faults, broken, ..verdict }))
+}
+
+/// Lets processes call, and disturbs them, until it is enough and each has looked at all users.
 ///
 /// # Panics
-/// If a process ends too soon, or never.
-pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
-    let mut place = Place::start(plan)?;
-    let folder = Folder::new("torture");
+/// If a process ends too soon, or never; if a server does not come back.
+fn go_on(program: &str, plan: &Plan, place: &mut Place, folder: &Path, judge: &Judge) {
     let mut dice = Dice::new(plan.seed, 1_000);
     let (beginning, began) = (clock::beginning(), Instant::now());
-    let skew = APART.unsigned_abs();
-    let judge = Judge::start(folder.path(), skew);
     // The generations whom nobody serves any more, and those of them that are judged.
     let (mut over, mut judged) = (0, 0);
     let ordered = |order: Order| {
-        let log = folder.path().join(format!("{}-{}", order.process, order.life));
+        let log = folder.join(format!("{}-{}", order.process, order.life));
         Process::start(program, Order { log, ..order })
     };
     let order = |process: u64| Order {
@@ -99,7 +115,7 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         from: 0,
         to: if let Until::Acts(acts) = plan.until { acts } else { u64::MAX },
         judged: 0,
-        log: folder.path().to_owned(),
+        log: folder.to_owned(),
         plant: plan.plant.map(str::to_owned),
         is_layered: plan.is_layered,
         rates: plan.backend.rates(plan.nodes),
@@ -117,7 +133,12 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
             place.calm();
             processes.iter_mut().for_each(Process::stop);
         }
-        assert!(began.elapsed() < ENDS_WITHIN + limit(plan.until), "the run never ends");
+        let is_endless = began.elapsed() > ENDS_WITHIN + limit(plan.until);
+        assert!(
+            !is_endless,
+            "it never ends: {}",
+            processes.iter().map(Process::progress).collect::<String>()
+        );
         for at in 0..processes.len() {
             if !is_over && plan.backend.survives_kills() && processes[at].acts >= kill_at[at] {
                 let next = processes.remove(at).kill();
@@ -140,69 +161,36 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         }
         std::thread::sleep(LOOKS);
     }
-    drop(processes);
-    let judged = judge.finish();
-    let mut faults = place.faults(&judged.flights);
-    for (name, count) in judged.faults {
-        *faults.entry(name).or_default() += count;
-    }
-    Ok(Verdict { stickystore: judged.ours, naive: judged.naive, faults, seed: plan.seed })
 }
 
 fn limit(until: Until) -> Duration {
     if let Until::Time(time) = until { time } else { Duration::ZERO }
 }
 
-impl Verdict {
-    /// How many faults hit.
-    pub fn fault_count(&self) -> u64 {
-        self.faults.values().sum()
-    }
-
-    /// What is wrong with it, if anything.
-    pub fn objection(&self) -> Option<String> {
-        let Tally { acknowledged, lost, flipped, .. } = self.stickystore;
-        let faults = self.fault_count();
-        if lost + flipped > 0 {
-            Some(format!("{lost} assignments were lost and {flipped} flipped"))
-        } else if acknowledged < ACKNOWLEDGED || faults < FAULTS {
-            Some(format!(
-                "{acknowledged} acknowledged and {faults} faults are too few to judge by: \
-                 {ACKNOWLEDGED} and {FAULTS} are asked for"
-            ))
-        } else {
-            None
-        }
-    }
-
-    /// As one line of JSON.
-    pub fn to_json(&self) -> String {
-        let Tally { acknowledged, lost, flipped, unknown, .. } = self.stickystore;
-        let faults = self.fault_count();
-        let ours = format!(
-            r#"{{"acknowledged":{acknowledged},"lost":{lost},"flipped":{flipped},"unknown":{unknown},"faults":{faults}}}"#
-        );
-        let Tally { acknowledged, lost, flipped, unknown, .. } = self.naive;
-        let naive = format!(
-            r#"{{"acknowledged":{acknowledged},"lost":{lost},"flipped":{flipped},"unknown":{unknown}}}"#
-        );
-        format!(r#"{{"stickystore":{ours},"naive":{naive},"seed":{}}}"#, self.seed)
-    }
+/// What this gives; or why it panicked, which nobody else is to suffer from.
+fn attempt<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| said(&*panic))
 }
 
-impl std::fmt::Display for Verdict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{:<12} {:>12} {:>8} {:>8} {:>8}", "", "acknowledged", "lost", "flipped", "unknown")?;
-        for (name, tally) in [("stickystore", &self.stickystore), ("naive", &self.naive)] {
-            let Tally { acknowledged, lost, flipped, unknown, .. } = tally;
-            writeln!(f, "{name:<12} {acknowledged:>12} {lost:>8} {flipped:>8} {unknown:>8}")?;
+/// What a panic says.
+pub(super) fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+}
+
+/// As it is called.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { backend, nodes, seed, until, is_layered, plant } = self;
+        write!(f, "torture --backend={} --nodes={nodes}", backend.name())?;
+        match until {
+            Until::Time(time) => write!(f, " --seconds={}", time.as_secs())?,
+            Until::Acts(acts) => write!(f, " --acts={acts}")?,
         }
-        let faults: Vec<_> = self.faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        writeln!(f, "faults that hit a call in flight: {} ({})", self.fault_count(), faults.join(", "))?;
-        writeln!(f, "seed: {}", self.seed)?;
-        for finding in &self.stickystore.findings {
-            writeln!(f, "\n{finding}")?;
+        write!(f, " --seed={seed}")?;
+        if let Some(plant) = plant {
+            write!(f, " --plant={plant}")?;
         }
-        Ok(())
+        f.write_str(if *is_layered { " --layers" } else { "" })
     }
 }

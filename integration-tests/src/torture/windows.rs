@@ -9,6 +9,8 @@ use std::thread::JoinHandle;
 use super::history::Moment;
 use super::log::{Logged, Side};
 use super::merge::{Tally, tally};
+use super::record::Evidence;
+use super::run::said;
 
 /// Judges generations, one after the other.
 #[derive(Debug)]
@@ -35,18 +37,19 @@ pub(super) struct Judged {
 pub(super) struct Flights(Vec<(Moment, Moment)>);
 
 impl Judge {
-    /// Judges what is logged in this folder; the clocks are at most so many milliseconds apart from the shared one.
-    pub(super) fn start(folder: &Path, skew: u64) -> Self {
+    /// Judges what is logged in this folder; the clocks are at most so many milliseconds apart from the shared one. The
+    /// logs of whom there is an objection to are kept.
+    pub(super) fn start(folder: &Path, skew: u64, evidence: Evidence) -> Self {
         let folder = folder.to_owned();
         let (generations, ordered) = channel();
         let thread = std::thread::spawn(move || {
             let mut judged = Judged::default();
             for generation in ordered {
-                judged.judge(&folder, generation, skew);
+                judged.judge(&folder, generation, skew, &evidence);
             }
             let left: BTreeSet<_> = logs(&folder).map(|log| log.generation).collect();
             for generation in left {
-                judged.judge(&folder, generation, skew);
+                judged.judge(&folder, generation, skew, &evidence);
             }
             judged
         });
@@ -65,7 +68,7 @@ impl Judge {
     /// If a judgement did.
     pub(super) fn finish(self) -> Judged {
         drop(self.generations);
-        let mut judged = self.thread.join().unwrap();
+        let mut judged = self.thread.join().unwrap_or_else(|panic| panic!("{}", said(&*panic)));
         judged.flights.values_mut().for_each(Flights::settle);
         if !judged.killed.is_empty() {
             judged.faults.insert("killed".to_owned(), judged.killed.len() as u64);
@@ -75,7 +78,7 @@ impl Judge {
 }
 
 impl Judged {
-    fn judge(&mut self, folder: &Path, generation: u64, skew: u64) {
+    fn judge(&mut self, folder: &Path, generation: u64, skew: u64, evidence: &Evidence) {
         let files: Vec<_> = logs(folder).filter(|log| log.generation == generation).collect();
         let logs: Vec<_> = files.iter().map(|file| Logged::read(&file.path)).collect();
         for (file, log) in files.iter().zip(&logs) {
@@ -88,7 +91,11 @@ impl Judged {
             }
             self.flights.entry(file.process).or_default().add(log);
         }
-        self.ours.add(tally(&logs, Side::Ours, skew));
+        let ours = tally(&logs, Side::Ours, skew);
+        if ours.lost + ours.flipped > 0 {
+            evidence.keep(files.iter().map(|file| file.path.clone()));
+        }
+        self.ours.add(ours);
         self.naive.add(tally(&logs, Side::Naive, skew));
         for file in &files {
             std::fs::remove_file(&file.path).unwrap();

@@ -4,15 +4,15 @@ use std::fs;
 
 use stickystore_core::{AsyncStore as _, AsyncStoreExt as _, Effect, ErrorKind, Result};
 use stickystore_integration_tests::authority::{Authority, Issued};
-use stickystore_integration_tests::server::Folder;
 use stickystore_integration_tests::server::redis::Redis;
+use stickystore_integration_tests::server::{Folder, Port};
 use stickystore_redis::{Config, RedisStore};
 
 use crate::bench::{call, entry, key, server, user};
 
 /// A server with this certificate; its plain port answers too.
 struct Secure {
-    port: u16,
+    port: Port,
     folder: Folder,
     _server: Redis,
 }
@@ -27,10 +27,8 @@ impl Secure {
         };
         let (ca, cert) = (file("ca.pem", &authority.pem()), file("cert.pem", &own.certificate));
         let key = file("key.pem", &own.key);
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let tls_port = port.to_string();
+        let port = Port::free();
+        let tls_port = port.number().to_string();
         let options = [
             "--tls-port",
             &tls_port,
@@ -48,7 +46,7 @@ impl Secure {
     }
 
     fn url(&self) -> String {
-        format!("rediss://localhost:{}", self.port)
+        format!("rediss://localhost:{}", self.port.number())
     }
 }
 

@@ -8,7 +8,7 @@ use stickystore_integration_tests::server::cassandra::{Cassandra, Setup, make_ta
 use stickystore_integration_tests::server::memcached::Memcached;
 use stickystore_integration_tests::server::mongodb::MongoDb;
 use stickystore_integration_tests::server::redis::Redis;
-use stickystore_integration_tests::server::{Folder, Missing};
+use stickystore_integration_tests::server::{Folder, Missing, Port};
 
 /// A folder with the authority's certificate, and one for 127.0.0.1 with its key: apart, and in one file.
 fn certificates() -> Folder {
@@ -24,7 +24,7 @@ fn certificates() -> Folder {
 }
 
 fn redis(file: impl Fn(&str) -> String) -> Result<(Redis, String), Missing> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let port = Port::free().number().to_string();
     let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
     let options = [
         ["--tls-port", &port],

@@ -100,12 +100,14 @@ impl Memory {
     }
 
     /// How each of these users, who were not held, is read at this time. `lead` makes the read of those whom nobody reads;
-    /// it is called at most once, and must not run the read.
+    /// it is called at most once, and must not run the read. A read under way that is of too old a time is left to those
+    /// who wait for it.
     pub(super) fn board<'a>(
         &self,
         now: UnixMillis,
         subjects: impl Iterator<Item = &'a Subject>,
         is_fresh: impl Fn(&Held) -> bool,
+        is_too_old: impl Fn(UnixMillis) -> bool,
         lead: impl FnOnce(u64, Vec<Read>) -> Reading,
     ) -> Vec<Way> {
         enum Found {
@@ -124,7 +126,7 @@ impl Memory {
                     return Found::Way(Way::Alone);
                 }
                 // One that all its callers dropped is not there any more.
-                if let Some(reading) = reading.upgrade() {
+                if let Some(reading) = reading.upgrade().filter(|_| !is_too_old(*of)) {
                     return Found::Way(Way::Join(reading, *place, *of));
                 }
             }

@@ -9,7 +9,7 @@ use stickystore_core::{
 
 use super::flight::{Answers, Reading, reading};
 use super::memory::Way;
-use super::{Inner, numbers};
+use super::{Inner, is_within, numbers};
 
 /// How long after its own deadline a caller waits for a read of somebody else's, who may have given it less time or more.
 const OVERRUN: std::time::Duration = std::time::Duration::from_millis(20);
@@ -70,7 +70,8 @@ impl<'a, S: AsyncStore> Pending<'a, S> {
         let (inner, call) = (self.inner, self.call);
         let subjects = missing.iter().filter_map(|at| self.reads.get(*at)).map(|read| &read.subject);
         let is_fresh = |held: &super::Held| inner.is_fresh(held, call.now);
-        let ways = inner.memory.board(call.now, subjects, is_fresh, |ticket, reads| {
+        let is_too_old = |of| of != call.now && !is_within(of, call.now, inner.age_millis);
+        let ways = inner.memory.board(call.now, subjects, is_fresh, is_too_old, |ticket, reads| {
             reading(Arc::clone(inner), ticket, call, reads)
         });
         let (mut readings, mut sources, mut alone) = (Vec::<Reading>::new(), Vec::new(), Vec::new());
@@ -124,7 +125,7 @@ impl<'a, S: AsyncStore> Pending<'a, S> {
     }
 
     /// An answer for this caller from somebody's read. None if it has to read by itself: the other had less time, or asked at
-    /// another time and met an erase mark, which may have ended since.
+    /// another time and met an erase mark, which may have ended since, or nothing, which is not believed for so long.
     fn suits(&self, answer: &Result<Profile>, joined: Option<UnixMillis>) -> Option<Result<Profile>> {
         let Some(of) = joined else {
             return Some(answer.clone());
@@ -132,6 +133,9 @@ impl<'a, S: AsyncStore> Pending<'a, S> {
         match answer {
             Ok(profile) if of == self.call.now => Some(Ok(profile.clone())),
             Ok(profile) if profile.epoch().is_some() => None,
+            Ok(profile) if is_nothing(profile) && !is_within(of, self.call.now, self.inner.absent_millis) => {
+                None
+            }
             Ok(profile) => Some(Ok(narrowed(profile.clone(), &Keys::All, self.call.now))),
             Err(error) if error.kind() == ErrorKind::Timeout && !self.call.remaining().is_zero() => None,
             Err(error) => Some(Err(error.clone())),
@@ -166,6 +170,10 @@ impl<'a, S: AsyncStore> Pending<'a, S> {
     fn fail(&self, kind: ErrorKind, context: &str) -> Error {
         Error::new(kind, context).with_origin(self.inner.info.scheme, Operation::Read)
     }
+}
+
+fn is_nothing(profile: &Profile) -> bool {
+    profile.is_empty() && profile.damaged().is_empty()
 }
 
 /// Only these keys of a profile, and only what is live.

@@ -4,7 +4,12 @@ use std::time::{Duration, Instant};
 
 use stickystore_core::{AsyncStoreExt as _, ErrorKind, StoreExt as _};
 
+use stickystore_layers::cache::Config;
+
 use crate::world::{World, call, key, subject, until, value_of};
+
+const AGE: u64 = 30_000;
+const ABSENT: u64 = 1_000;
 
 #[tokio::test]
 async fn concurrent_misses_of_one_user_make_one_read() {
@@ -121,5 +126,65 @@ async fn the_timeout_of_another_caller_is_nobody_elses() {
     world.gate.release_reads();
     assert_eq!(hasty.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(value_of(&patient.await.unwrap().unwrap()).as_deref(), Some("red"));
+    assert_eq!(world.gate.reads().0, 2);
+}
+
+/// Reads at the first time, and at the second while the store's answer to the first has not come and another process has
+/// written; gives what the second is answered, and how many reads the store had.
+async fn joined_after(world: &World, at: u64) -> (Option<String>, usize) {
+    world.gate.hold_reads();
+    let load = |at| {
+        let cached = world.cached.clone();
+        tokio::spawn(async move { cached.load(call(at), &subject("ann")).await })
+    };
+    let first = load(0);
+    world.gate.held_up(1).await;
+    world.put_elsewhere("ann", "blue");
+    let second = load(at);
+    tokio::task::yield_now().await;
+    world.gate.release_reads();
+    first.await.unwrap().unwrap();
+    (value_of(&second.await.unwrap().unwrap()), world.gate.reads().0)
+}
+
+#[tokio::test]
+async fn nobody_joins_a_read_that_began_longer_ago_than_an_answer_may_be_old() {
+    let world = World::new();
+    world.put_elsewhere("ann", "red");
+    assert_eq!(joined_after(&world, AGE - 1).await, (Some("red".to_owned()), 1), "the last millisecond");
+    let world = World::new();
+    world.put_elsewhere("ann", "red");
+    assert_eq!(joined_after(&world, AGE).await, (Some("blue".to_owned()), 2));
+}
+
+#[tokio::test]
+async fn a_joined_read_says_that_there_is_nothing_for_as_long_as_a_held_one() {
+    assert_eq!(joined_after(&World::new(), ABSENT - 1).await, (None, 1), "the last millisecond");
+    assert_eq!(joined_after(&World::new(), ABSENT).await, (Some("blue".to_owned()), 2));
+}
+
+#[tokio::test]
+async fn those_who_come_at_once_share_a_read_however_short_an_answer_may_be_kept() {
+    let world = World::with(&Config::new().with_age(Duration::ZERO));
+    assert_eq!(joined_after(&world, 0).await, (None, 1));
+}
+
+#[tokio::test]
+async fn those_who_come_too_late_for_a_read_share_the_next_one() {
+    let world = World::new();
+    world.gate.hold_reads();
+    let load = |at| {
+        let cached = world.cached.clone();
+        tokio::spawn(async move { cached.load(call(at), &subject("ann")).await })
+    };
+    let first = load(0);
+    world.gate.held_up(1).await;
+    let late: Vec<_> = (0..8).map(|at| load(AGE + at)).collect();
+    tokio::task::yield_now().await;
+    world.gate.release_reads();
+    first.await.unwrap().unwrap();
+    for late in late {
+        late.await.unwrap().unwrap();
+    }
     assert_eq!(world.gate.reads().0, 2);
 }

@@ -137,8 +137,16 @@ impl Sent {
                 saved
             }
             Became::Lost(saved) => saved,
-            // What failed may be sent again, its records too.
-            Became::Failed(saved) => return report.of(user_id).set(key, saved),
+            // What failed may be sent again, its records too; what was said of it is true when that has been written.
+            Became::Failed(saved) => {
+                let report = report.of(user_id);
+                if let Some(before) = report.get(key).cloned() {
+                    let goals_added = report.goals_added(key).to_vec();
+                    user.said.insert(key.to_owned(), Said { saved: before, goals_added });
+                }
+                report.set_goals_added(key, Vec::new());
+                return report.set(key, saved);
+            }
             Became::Replayed | Became::Nothing => return,
         };
         if self.pending.shape == Shape::Vwo && is_as_sent {

@@ -9,6 +9,7 @@
 mod bench;
 mod dropped;
 mod given_up;
+mod goals;
 mod guard;
 mod serve;
 

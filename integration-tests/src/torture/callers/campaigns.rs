@@ -12,7 +12,7 @@ use super::super::profiles::{effect, reported};
 use super::{Caller, is_mortal};
 
 /// How many in a thousand decisions come with a goal that was reached at once.
-const WITH_GOAL: u64 = 250;
+pub(super) const WITH_GOAL: u64 = 250;
 
 /// What a get gave, and when it ended; nothing if it failed.
 type Got = Option<(Option<Record>, Moment)>;
@@ -97,7 +97,7 @@ impl Caller {
     }
 
     /// Adds a goal to a record that is going to be set, and says so; gives the number of the call.
-    fn reaches(&mut self, user: &str, record: &mut Record) -> (u64, String) {
+    pub(super) fn reaches(&mut self, user: &str, record: &mut Record) -> (u64, String) {
         let goal = format!("g{}", self.token());
         record.add_goal(&goal);
         let ttl = if is_mortal(user) { self.stores(user).ttl } else { None };
@@ -111,14 +111,21 @@ impl Caller {
         let told = match report {
             None => Told::Unknown,
             Some(Err(error)) => effect(error),
-            Some(Ok(report)) if report.goals_added(key).contains(&goal) => Told::Acknowledged,
-            Some(Ok(report)) => match report.get(key) {
-                Some(Saved::Inserted | Saved::Replaced { .. } | Saved::Added) => Told::Acknowledged,
-                Some(Saved::Failed { error }) => effect(error),
-                _ => Told::Refused,
-            },
+            Some(Ok(report)) => goal_told(report, key, &goal),
         };
         self.place.log.answer(id, Answer::Reached(told));
+    }
+}
+
+/// What a report says of a goal.
+pub(super) fn goal_told(report: &SaveReport, key: &str, goal: &String) -> Told {
+    if report.goals_added(key).contains(goal) {
+        return Told::Acknowledged;
+    }
+    match report.get(key) {
+        Some(Saved::Inserted | Saved::Replaced { .. } | Saved::Added) => Told::Acknowledged,
+        Some(Saved::Failed { error }) => effect(error),
+        _ => Told::Refused,
     }
 }
 
