@@ -203,8 +203,12 @@ impl<K: Kind> State<K> {
         }
     }
 
-    /// Those who leave now, in as many groups as there is room for.
+    /// Those who leave now, in as many groups as there is room for: many of them in groups of one size, so that one is made or
+    /// taken apart while the other is under way.
     fn leaving(&mut self, bounds: Bounds) -> Vec<Group<K>> {
+        let free = bounds.in_flight.saturating_sub(self.flying).max(1);
+        let share = self.waiting.len().div_ceil(free).max(MANY);
+        let bounds = Bounds { users: bounds.users.min(share), ..bounds };
         let mut groups = Vec::new();
         while !self.is_gathering
             && self.flying < bounds.in_flight
