@@ -88,7 +88,8 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         *faults.entry(name).or_default() += count;
     }
     let (stickystore, naive, broken) = (judged.ours, judged.naive, ended.err());
-    Ok(record.keep(Verdict { stickystore, naive, faults, broken, ..verdict }))
+    let (users, shared) = (judged.users, (plan.backend.processes() > 1).then_some(judged.shared));
+    Ok(record.keep(Verdict { stickystore, naive, faults, users, shared, broken, ..verdict }))
 }
 
 /// Lets processes call, and disturbs them, until it is enough and each has looked at all users.
