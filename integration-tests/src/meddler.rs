@@ -72,6 +72,8 @@ impl Meddler {
         let accept = async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
+                // Those that have ended take no room any more.
+                while connections.try_join_next().is_some() {}
                 connections.spawn(serve(client, port, Arc::clone(&fault)));
             }
         };

@@ -62,6 +62,8 @@ impl Proxy {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 counted.connections.fetch_add(1, Ordering::SeqCst);
+                // Those that have ended take no room any more.
+                while connections.try_join_next().is_some() {}
                 connections.spawn(connect(
                     client,
                     port,

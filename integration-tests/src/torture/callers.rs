@@ -24,13 +24,13 @@ mod others;
 mod served;
 mod session;
 
-/// After how many acts of a process other users come.
+/// After how many acts of each process other users come.
 const GENERATION: u64 = 150;
 
 /// How many users there are at a time: few, so that callers meet.
 const USERS: u64 = 4;
 
-/// After how many acts of a process its datafile changes.
+/// After how many acts of each process its datafile changes.
 const ROLLOUT: u64 = 60;
 
 /// How many versions the callers are behind that have not heard of the new datafile yet: so many that none of its variations
@@ -56,6 +56,9 @@ pub(crate) struct Place {
     pub(crate) rollout: u64,
     /// How many acts there have been.
     pub(crate) acts: AtomicU64,
+    /// How many there have been in each process on average, by which all of them serve the same users, however fast they
+    /// are.
+    pub(crate) pace: Arc<AtomicU64>,
     /// Of each caller, the oldest generation that it may serve yet.
     pub(crate) serving: Vec<AtomicU64>,
     /// The stores for users whose entries live for ever, and for those whose entries do not; without what an operator has
@@ -138,10 +141,9 @@ impl Caller {
 
     /// One of those who are there now, or were a while ago.
     fn user(&mut self) -> String {
-        let (oldest, _) = generations(self.place.acts.load(Ordering::Relaxed));
+        let (oldest, newest) = generations(self.place.pace.load(Ordering::SeqCst));
         self.place.serving[self.number].store(oldest, Ordering::SeqCst);
-        let acts = self.place.acts.fetch_add(1, Ordering::Relaxed);
-        let (_, newest) = generations(acts);
+        self.place.acts.fetch_add(1, Ordering::Relaxed);
         user(newest.saturating_sub(self.dice.below(2)), self.dice.below(USERS))
     }
 
@@ -162,7 +164,7 @@ impl Caller {
     }
 
     fn datafile(&self) -> Datafile {
-        let version = self.place.rollout + self.place.acts.load(Ordering::Relaxed) / ROLLOUT;
+        let version = self.place.rollout + self.place.pace.load(Ordering::SeqCst) / ROLLOUT;
         Datafile { version: if self.is_behind { version } else { version + BEHIND } }
     }
 
@@ -277,15 +279,10 @@ pub(crate) fn generation(user: &str) -> u64 {
     user.strip_prefix('u').and_then(|rest| rest.split('-').next()).unwrap().parse().unwrap()
 }
 
-/// The oldest and the newest generation that are served after so many acts.
+/// The oldest and the newest generation that are served after so many acts of each process.
 pub(crate) fn generations(acts: u64) -> (u64, u64) {
     let newest = acts / GENERATION;
     (newest.saturating_sub(1), newest)
-}
-
-/// How many acts there have been at least, if this is the oldest generation that is served.
-pub(crate) fn acts_before(oldest: u64) -> u64 {
-    if oldest == 0 { 0 } else { (oldest + 1) * GENERATION }
 }
 
 /// Whether this user's entries expire.

@@ -52,6 +52,8 @@ pub(crate) struct Order {
     pub(crate) ahead: i64,
     /// How many acts of the process there have been.
     pub(crate) from: u64,
+    /// How many of each process there have been, on average.
+    pub(crate) pace: u64,
     /// How many there are to be.
     pub(crate) to: u64,
     /// The first generation that is not judged yet.
@@ -76,19 +78,31 @@ pub(crate) fn child(order: &str) {
     let is_stopped = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&is_stopped);
     let (audit, audits) = unbounded_channel();
+    let pace = Arc::new(AtomicU64::new(order.pace));
+    let paced = Arc::clone(&pace);
     std::thread::spawn(move || {
-        // Whoever ordered it says which generation nobody serves any more, and that it is enough by saying no more.
+        // Whoever ordered it says how far all are, and which generation nobody serves any more; and that it is enough by
+        // saying no more.
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            let _ = audit.send(line.parse().unwrap());
+            if let Some(pace) = line.strip_prefix(PACE) {
+                paced.store(pace.parse().unwrap(), Ordering::SeqCst);
+            } else {
+                let _ = audit.send(line.parse().unwrap());
+            }
         }
         stop.store(true, Ordering::SeqCst);
     });
-    runtime.block_on(run(&order, &is_stopped, audits));
+    runtime.block_on(run(&order, pace, &is_stopped, audits));
     // A call that nobody waits for any more is no reason to stay.
     runtime.shutdown_background();
 }
 
-async fn run(order: &Order, is_stopped: &Arc<AtomicBool>, audits: UnboundedReceiver<u64>) {
+async fn run(
+    order: &Order,
+    pace: Arc<AtomicU64>,
+    is_stopped: &Arc<AtomicBool>,
+    audits: UnboundedReceiver<u64>,
+) {
     let sign = if order.url.contains('?') { '&' } else { '?' };
     let opened = stickystore::open_async(&format!("{}{sign}namespace=torture", order.url)).await.unwrap();
     let behind = if order.is_layered { STALE.as_millis() } else { 0 };
@@ -100,7 +114,7 @@ async fn run(order: &Order, is_stopped: &Arc<AtomicBool>, audits: UnboundedRecei
     let faulty = Arc::new(Faulty::new(Arc::clone(opened.store()), rates, seed, hit));
     // The same for the naive store, whose faults are not counted.
     let naive = Arc::new(Faulty::new(Arc::clone(opened.store()), rates, !seed, Arc::new(|_: &str| {})));
-    let place = Arc::new(place(order, Arc::clone(&log), &faulty, naive));
+    let place = Arc::new(place(order, pace, Arc::clone(&log), &faulty, naive));
     let callers = (0..CALLERS + NAIVE_CALLERS).map(|number| {
         let side = if number < CALLERS { Side::Ours } else { Side::Naive };
         let mut caller = Caller::new(Arc::clone(&place), side, number, seed);
@@ -129,7 +143,7 @@ async fn run(order: &Order, is_stopped: &Arc<AtomicBool>, audits: UnboundedRecei
     faulty.stop();
     say(AUDITS);
     let (mut auditor, audited) = auditing.await.unwrap();
-    for generation in audited..=generations(place.acts.load(Ordering::Relaxed)).1 {
+    for generation in audited..=generations(place.pace.load(Ordering::SeqCst)).1 {
         auditor.audit(generation).await;
     }
     say(DONE);
@@ -145,6 +159,9 @@ async fn audit(mut auditor: Caller, mut audits: UnboundedReceiver<u64>, mut audi
     (auditor, audited)
 }
 
+/// What it is told, with a number: how far all processes are on average.
+pub(super) const PACE: &str = "pace ";
+
 /// What is said before the look at the last users, and after it.
 pub(super) const AUDITS: &str = "audits";
 pub(super) const DONE: &str = "done";
@@ -153,7 +170,13 @@ pub(super) const DONE: &str = "done";
 pub(super) const OLDEST: &str = "oldest ";
 pub(super) const AUDITED: &str = "audited ";
 
-fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) -> Place {
+fn place(
+    order: &Order,
+    pace: Arc<AtomicU64>,
+    log: Arc<Log>,
+    store: &Arc<Faulty>,
+    naive: Arc<Faulty>,
+) -> Place {
     let settings = Settings::new(Namespace::new("torture").unwrap())
         .with_clock(Apart { beginning: order.beginning, ahead: order.ahead })
         .with_deadline(DEADLINE)
@@ -188,7 +211,8 @@ fn place(order: &Order, log: Arc<Log>, store: &Arc<Faulty>, naive: Arc<Faulty>) 
         process: format!("p{}l{}", order.process, order.life),
         rollout: order.process,
         acts: AtomicU64::new(order.from),
-        serving: (0..CALLERS + NAIVE_CALLERS).map(|_| generations(order.from).0.into()).collect(),
+        pace,
+        serving: (0..CALLERS + NAIVE_CALLERS).map(|_| generations(order.pace).0.into()).collect(),
         stores: [both(settings), both(retired)],
         naive: if order.url.starts_with("redis:") {
             Arc::new(Texts::new(&order.url))

@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
 
-use super::callers::{acts_before, generations};
-use super::child::{AUDITED, AUDITS, DONE, OLDEST, Order};
+use super::callers::generations;
+use super::child::{AUDITED, AUDITS, DONE, OLDEST, Order, PACE};
 
 /// How many lines are told of what a process complains of that ends too soon.
 const COMPLAINTS: usize = 60;
@@ -68,7 +68,7 @@ impl Process {
             }
         });
         let (acts, audited) = (order.from, order.judged);
-        let oldest = generations(acts).0;
+        let oldest = generations(order.pace).0;
         Self { child, input, lines, complaints, order, acts, oldest, audited, state: State::Acts }
     }
 
@@ -106,7 +106,6 @@ impl Process {
     fn hear(&mut self, line: &str) {
         if let Some(oldest) = line.strip_prefix(OLDEST) {
             self.oldest = self.oldest.max(oldest.parse().unwrap());
-            self.acts = self.acts.max(acts_before(self.oldest));
         } else if let Some(audited) = line.strip_prefix(AUDITED) {
             self.audited = audited.parse().unwrap();
         } else {
@@ -116,9 +115,18 @@ impl Process {
 
     /// Tells it that nobody serves this generation any more.
     pub(super) fn audit(&mut self, generation: u64) {
+        self.tell(&generation.to_string());
+    }
+
+    /// Tells it how far all processes are on average, by which it knows whom to serve.
+    pub(super) fn keep_pace(&mut self, pace: u64) {
+        self.tell(&format!("{PACE}{pace}"));
+    }
+
+    fn tell(&mut self, line: &str) {
         if let Some(input) = &mut self.input {
             // Whether it has ended, `listen` says.
-            let _ = writeln!(input, "{generation}");
+            let _ = input.write_all(format!("{line}\n").as_bytes());
         }
     }
 

@@ -31,9 +31,13 @@ pub(super) struct Evidence {
 impl Record {
     /// Begins one.
     pub(super) fn begin(plan: &Plan) -> Self {
+        Self::begin_in(&folder(), plan)
+    }
+
+    fn begin_in(folder: &Path, plan: &Plan) -> Self {
         let (time, process) = (SystemClock.now().get(), std::process::id());
         let name = format!("{}-seed{}-{time}-{process}.txt", plan.backend.name(), plan.seed);
-        let record = Self { text: folder().join(name), plan: plan.to_string() };
+        let record = Self { text: folder.join(name), plan: plan.to_string() };
         record.write("no verdict: it goes on, or was ended from outside\n");
         record
     }
@@ -106,4 +110,49 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::backend::Backend;
+    use super::super::run::Until;
+    use super::*;
+    use crate::server::Folder;
+
+    fn plan(plant: Option<&'static str>) -> Plan {
+        let until = Until::Time(Duration::from_secs(9));
+        Plan { backend: Backend::Redis, nodes: 1, seed: 5, until, is_layered: true, plant }
+    }
+
+    #[test]
+    fn a_run_is_kept_from_its_beginning() {
+        let folder = Folder::new("record");
+        let record = Record::begin_in(folder.path(), &plan(None));
+        let text = || fs::read_to_string(&record.text).unwrap();
+        let called = "torture --backend=redis --nodes=1 --seconds=9 --seed=5 --layers\n";
+        assert_eq!(text(), format!("{called}no verdict: it goes on, or was ended from outside\n"));
+        let verdict = Record::begin_in(folder.path(), &plan(None)).keep(Verdict::default());
+        let kept = fs::read_to_string(&verdict.kept).unwrap();
+        assert!(kept.starts_with(&format!("{called}exit code: 4\n0 acknowledged")), "{kept}");
+        assert!(kept.ends_with(&format!("{}\n", verdict.to_json())), "{kept}");
+    }
+
+    #[test]
+    fn the_logs_of_some_generations_are_kept_and_none_of_a_planted_bugs() {
+        let folder = Folder::new("record");
+        let log = |generation: u64| {
+            let log = folder.path().join(format!("0-0-{generation}"));
+            fs::write(&log, "a line").unwrap();
+            log
+        };
+        let record = Record::begin_in(folder.path(), &plan(None));
+        let evidence = record.evidence(&plan(None));
+        (0..GENERATIONS + 2).for_each(|generation| evidence.keep([log(generation)]));
+        assert_eq!(fs::read_dir(&evidence.folder).unwrap().count() as u64, GENERATIONS);
+        fs::remove_dir_all(&evidence.folder).unwrap();
+        record.evidence(&plan(Some("fifo-ledger"))).keep([log(0)]);
+        assert!(!evidence.folder.exists());
+    }
 }

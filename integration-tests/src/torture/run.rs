@@ -88,7 +88,8 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         *faults.entry(name).or_default() += count;
     }
     let (stickystore, naive, broken) = (judged.ours, judged.naive, ended.err());
-    Ok(record.keep(Verdict { stickystore, naive, faults, broken, ..verdict }))
+    let (users, shared) = (judged.users, (plan.backend.processes() > 1).then_some(judged.shared));
+    Ok(record.keep(Verdict { stickystore, naive, faults, users, shared, broken, ..verdict }))
 }
 
 /// Lets processes call, and disturbs them, until it is enough and each has looked at all users.
@@ -98,8 +99,8 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
 fn go_on(program: &str, plan: &Plan, place: &mut Place, folder: &Path, judge: &Judge) {
     let mut dice = Dice::new(plan.seed, 1_000);
     let (beginning, began) = (clock::beginning(), Instant::now());
-    // The generations whom nobody serves any more, and those of them that are judged.
-    let (mut over, mut judged) = (0, 0);
+    // The generations whom nobody serves any more, and those of them that are judged; how far processes are on average.
+    let (mut over, mut judged, mut pace) = (0, 0, 0);
     let ordered = |order: Order| {
         let log = folder.join(format!("{}-{}", order.process, order.life));
         Process::start(program, Order { log, ..order })
@@ -113,6 +114,7 @@ fn go_on(program: &str, plan: &Plan, place: &mut Place, folder: &Path, judge: &J
         // As far apart as they may be, and evenly.
         ahead: [0, APART, -APART][usize::try_from(process % 3).unwrap()],
         from: 0,
+        pace: 0,
         to: if let Until::Acts(acts) = plan.until { acts } else { u64::MAX },
         judged: 0,
         log: folder.to_owned(),
@@ -143,10 +145,15 @@ fn go_on(program: &str, plan: &Plan, place: &mut Place, folder: &Path, judge: &J
             if !is_over && plan.backend.survives_kills() && processes[at].acts >= kill_at[at] {
                 let next = processes.remove(at).kill();
                 kill_at[at] = next.from + LIFE + dice.below(LIFE);
-                let mut next = ordered(Order { judged, ..next });
+                let mut next = ordered(Order { judged, pace, ..next });
                 (judged..over).for_each(|generation| next.audit(generation));
                 processes.insert(at, next);
             }
+        }
+        let acts = processes.iter().map(|process| process.acts).sum::<u64>() / plan.backend.processes();
+        if acts > pace {
+            pace = acts;
+            processes.iter_mut().for_each(|process| process.keep_pace(pace));
         }
         while processes.iter().all(|process| process.oldest > over) {
             processes.iter_mut().for_each(|process| process.audit(over));

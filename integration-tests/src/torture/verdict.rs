@@ -9,6 +9,9 @@ use super::merge::Tally;
 const ACKNOWLEDGED: u64 = 500;
 const FAULTS: u64 = 200;
 
+/// Of several processes at least one user in so many has to be written by more than one: they are to meet.
+const MEET: u64 = 2;
+
 /// What a run has shown.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
@@ -18,6 +21,10 @@ pub struct Verdict {
     pub naive: Tally,
     /// The faults that hit a call in flight, by name.
     pub faults: BTreeMap<String, u64>,
+    /// How many users were written, and how many of them by several processes, if there are several.
+    pub users: u64,
+    /// See `users`.
+    pub shared: Option<u64>,
     /// What the random numbers began with.
     pub seed: u64,
     /// Why the run ended before its time, if it did; what it has shown until then is here all the same.
@@ -57,6 +64,11 @@ impl Verdict {
         self.faults.values().sum()
     }
 
+    /// Whether the processes wrote the same users, where there are several.
+    fn have_met(&self) -> bool {
+        self.shared.is_none_or(|shared| shared * MEET >= self.users)
+    }
+
     /// What it comes to.
     pub fn end(&self) -> End {
         let Tally { acknowledged, lost, flipped, .. } = self.stickystore;
@@ -64,7 +76,7 @@ impl Verdict {
             End::Lost
         } else if self.broken.is_some() {
             End::Broken
-        } else if acknowledged < ACKNOWLEDGED || self.fault_count() < FAULTS {
+        } else if acknowledged < ACKNOWLEDGED || self.fault_count() < FAULTS || !self.have_met() {
             End::TooLittle
         } else {
             End::Whole
@@ -80,6 +92,11 @@ impl Verdict {
             End::Broken => Some(format!(
                 "the run could not go on, and nothing was lost until then: {}",
                 self.broken.as_deref().unwrap_or_default()
+            )),
+            End::TooLittle if !self.have_met() => Some(format!(
+                "of {} users only {} were written by several processes, which is too few to judge by",
+                self.users,
+                self.shared.unwrap_or_default()
             )),
             End::TooLittle => Some(format!(
                 "{acknowledged} acknowledged and {} faults are too few to judge by: \
@@ -113,6 +130,9 @@ impl std::fmt::Display for Verdict {
         }
         let faults: Vec<_> = self.faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
         writeln!(f, "faults that hit a call in flight: {} ({})", self.fault_count(), faults.join(", "))?;
+        if let Some(shared) = self.shared {
+            writeln!(f, "users that were written: {}, by several processes: {shared}", self.users)?;
+        }
         writeln!(f, "seed: {}", self.seed)?;
         for finding in &self.stickystore.findings {
             writeln!(f, "\n{finding}")?;
@@ -135,6 +155,18 @@ mod tests {
             broken: broken.map(str::to_owned),
             ..Verdict::default()
         }
+    }
+
+    #[test]
+    fn processes_that_do_not_meet_are_too_little() {
+        let shared = |shared| Verdict { users: 100, shared, ..verdict(500, 0, 200, None) };
+        for (verdict, end) in
+            [(shared(Some(49)), End::TooLittle), (shared(Some(50)), End::Whole), (shared(None), End::Whole)]
+        {
+            assert_eq!(verdict.end(), end, "{verdict}");
+        }
+        let objection = shared(Some(49)).objection().unwrap();
+        assert!(objection.starts_with("of 100 users only 49"), "{objection}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use super::history::Moment;
-use super::log::{Logged, Side};
+use super::log::{Ask, Call, Logged, Side};
 use super::merge::{Tally, tally};
 use super::record::Evidence;
 use super::run::said;
@@ -26,6 +26,10 @@ pub(super) struct Judged {
     pub(super) naive: Tally,
     /// The faults that processes have logged.
     pub(super) faults: BTreeMap<String, u64>,
+    /// How many users were written.
+    pub(super) users: u64,
+    /// How many of them by several processes.
+    pub(super) shared: u64,
     /// When each process had calls in flight.
     pub(super) flights: BTreeMap<u64, Flights>,
     /// The processes, each with its life, that left calls without an answer.
@@ -91,6 +95,9 @@ impl Judged {
             }
             self.flights.entry(file.process).or_default().add(log);
         }
+        let writers = writers(files.iter().map(|file| file.process).zip(&logs));
+        self.users += writers.len() as u64;
+        self.shared += writers.values().filter(|processes| processes.len() > 1).count() as u64;
         let ours = tally(&logs, Side::Ours, skew);
         if ours.lost + ours.flipped > 0 {
             evidence.keep(files.iter().map(|file| file.path.clone()));
@@ -101,6 +108,18 @@ impl Judged {
             std::fs::remove_file(&file.path).unwrap();
         }
     }
+}
+
+/// The processes that wrote each user.
+fn writers<'a>(logs: impl Iterator<Item = (u64, &'a Logged)>) -> BTreeMap<&'a str, BTreeSet<u64>> {
+    let mut writers = BTreeMap::<&str, BTreeSet<u64>>::new();
+    for (process, log) in logs {
+        let is_write = |call: &&Call| call.side == Side::Ours && matches!(call.ask, Ask::Save { .. });
+        for call in log.calls.iter().map(|made| &made.call).filter(is_write) {
+            writers.entry(&call.user).or_default().insert(process);
+        }
+    }
+    writers
 }
 
 impl Flights {
@@ -152,7 +171,25 @@ fn logs(folder: &Path) -> impl Iterator<Item = File> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::log::Made;
     use super::*;
+
+    #[test]
+    fn who_writes_a_user_is_known_by_process_and_who_only_looks_is_not_counted() {
+        let made = |user: &str, ask: Ask| Made {
+            at: 1,
+            call: Call { side: Side::Ours, user: user.to_owned(), behind: 0, ask },
+            answer: None,
+        };
+        let save = || Ask::Save { entries: BTreeMap::new(), knew: None, ttl: None };
+        let look = || Ask::Read { keys: Vec::new(), hidden: Vec::new() };
+        let log = |calls| Logged { calls, ..Logged::default() };
+        let (first, second) = (log(vec![made("a", save()), made("b", save())]), log(vec![made("a", save())]));
+        let third = log(vec![made("b", look())]);
+        let writers = writers([(0, &first), (1, &second), (2, &third)].into_iter());
+        let (a, b) = (BTreeSet::from([0, 1]), BTreeSet::from([0]));
+        assert_eq!(writers, BTreeMap::from([("a", a), ("b", b)]));
+    }
 
     #[test]
     fn flights_that_touch_are_one_and_all_are_found() {

@@ -1,6 +1,7 @@
 //! The torture run: every store comes through some seconds of it, and it finds every bug that is planted. The whole minute is
 //! `cargo xtask torture`.
 
+mod ends;
 mod plants;
 mod stores;
 

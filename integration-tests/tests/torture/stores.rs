@@ -28,6 +28,11 @@ fn embedded_loses_nothing_when_its_process_is_killed() {
 }
 
 #[test]
+fn embedded_in_all_layers_loses_nothing_when_its_process_is_killed() {
+    comes_through(&Plan { is_layered: true, ..plan(Backend::Embedded, 4_000) });
+}
+
+#[test]
 fn redis_loses_nothing_when_processes_and_the_server_are_killed() {
     comes_through(&plan(Backend::Redis, 3_500));
 }
@@ -43,11 +48,26 @@ fn memcached_loses_nothing_when_processes_are_killed() {
 }
 
 #[test]
+fn memcached_in_all_layers_loses_nothing_when_processes_are_killed() {
+    comes_through(&Plan { is_layered: true, ..plan(Backend::Memcached, 3_500) });
+}
+
+#[test]
 fn mongodb_loses_nothing_when_processes_are_killed() {
     comes_through(&plan(Backend::MongoDb, 2_500));
 }
 
 #[test]
+fn mongodb_in_all_layers_loses_nothing_when_processes_are_killed() {
+    comes_through(&Plan { is_layered: true, ..plan(Backend::MongoDb, 2_500) });
+}
+
+#[test]
 fn cassandra_loses_nothing_when_processes_are_killed() {
     comes_through(&plan(Backend::Cassandra, 2_200));
+}
+
+#[test]
+fn cassandra_in_all_layers_loses_nothing_when_processes_are_killed() {
+    comes_through(&Plan { is_layered: true, ..plan(Backend::Cassandra, 2_200) });
 }
