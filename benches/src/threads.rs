@@ -34,8 +34,9 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
             let coalesced = open();
             let coalesced = Coalesced::with(coalesced.clone(), Bounds::of(coalesced.info()));
             let contenders = [
-                contender("blocking", operation, threads, open(), &crowd),
-                contender("blocking coalesced", operation, threads, coalesced, &crowd),
+                contender("blocking", operation, threads, open(), &crowd, false),
+                contender("driven", operation, threads, open(), &crowd, true),
+                contender("driven coalesced", operation, threads, coalesced, &crowd, true),
                 rivals.blocking(operation, threads, &crowd),
             ];
             let operations = options.effort.operations(operation, threads);
@@ -63,8 +64,11 @@ fn contender<S: AsyncStore>(
     threads: usize,
     store: S,
     crowd: &Crowd,
+    driven: bool,
 ) -> Contender {
-    let store = Arc::new(Blocking::open(move || async move { Ok(store) }).expect("a runtime of its own"));
+    let open = move || async move { Ok(store) };
+    let store = if driven { Blocking::open_driven(open) } else { Blocking::open(open) };
+    let store = store.expect("a runtime of its own");
     let crowd = crowd.clone();
     Contender::blocking(name, threads, move |i, _| {
         let (user, call) = (crowd.nth(i), within());

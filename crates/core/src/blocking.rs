@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::async_store::{AsyncStore, AsyncStoreExt};
 use crate::call::{Call, Erase, Read, Write};
@@ -23,6 +22,12 @@ use crate::outcome::Outcome;
 use crate::profile::Profile;
 use crate::scan::{Cursor, Page};
 use crate::store::{Scan, Store};
+
+mod driven;
+mod jobs;
+mod waiter;
+
+use jobs::Jobs;
 
 /// How long after the deadline a store that should have ended by itself is cut off.
 const OVERRUN: Duration = Duration::from_millis(50);
@@ -86,37 +91,6 @@ struct Home<S: AsyncStore> {
     process: u32,
 }
 
-/// What the runtime's thread is asked to run. It ends when nobody can ask any more.
-///
-/// A queue of its own, since `spawn` from another thread wakes the runtime by a system call each time; this one wakes it only
-/// where it had nothing to do.
-struct Jobs(mpsc::UnboundedSender<Job>);
-
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl Jobs {
-    /// Starts the thread of this runtime.
-    fn start(runtime: Runtime) -> std::io::Result<Self> {
-        let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
-        let serve = move || {
-            runtime.block_on(async {
-                while let Some(job) = jobs.recv().await {
-                    tokio::spawn(job);
-                }
-            });
-            // An ordinary drop would wait for what the store left on the blocking pool.
-            runtime.shutdown_background();
-        };
-        thread::Builder::new().name("stickystore".to_owned()).spawn(serve)?;
-        Ok(Self(sender))
-    }
-
-    fn run(&self, job: impl Future<Output = ()> + Send + 'static) {
-        // Should the thread be gone, the job is dropped, and with it the sender of its answer.
-        let _ = self.0.send(Box::pin(job));
-    }
-}
-
 impl<S: AsyncStore> Blocking<S> {
     /// Builds a runtime and opens the store on it; returns when it is open, or could not be.
     ///
@@ -127,10 +101,29 @@ impl<S: AsyncStore> Blocking<S> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<S>> + Send,
     {
+        Self::open_on(Jobs::start(), open)
+    }
+
+    /// The same for a store that never keeps a thread: its callers drive the runtime themselves.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn open_driven<F, Fut>(open: F) -> Result<Self>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<S>> + Send,
+    {
+        Self::open_on(Jobs::start_driven(), open)
+    }
+
+    fn open_on<F, Fut>(jobs: io::Result<Jobs>, open: F) -> Result<Self>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<S>> + Send,
+    {
         let no_thread =
             |error| Error::new(ErrorKind::Config, "no thread for the blocking API").with_source(error);
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
-        let jobs = Jobs::start(runtime).map_err(no_thread)?;
+        let jobs = jobs.map_err(no_thread)?;
         let (sender, receiver) = sync_channel(1);
         jobs.run(async move {
             // The receiver waits for as long as this runs.
@@ -157,24 +150,29 @@ impl<S: AsyncStore> Blocking<S> {
             let passed = self.fail(operation, ErrorKind::Timeout, "the deadline passed before the call");
             return Err(passed.with_effect(Effect::NotApplied));
         }
+        let future = work(Arc::clone(&self.0.store));
+        let time = remaining.saturating_add(OVERRUN);
+        if let Some(driven) = jobs.driven() {
+            return match catch_unwind(AssertUnwindSafe(|| driven.run(future, time))) {
+                Ok(answer) => answer.ok_or_else(|| self.overran(operation)),
+                Err(_) => Err(self.panicked(operation)),
+            };
+        }
         let (sender, receiver) = sync_channel(1);
         let (waits, given_up) = oneshot::channel();
-        let future = work(Arc::clone(&self.0.store));
         jobs.run(async move {
             if let Some(answer) = unless(given_up, future).await {
                 // Nobody receives any more only after the overrun, which has its own answer.
                 let _ = sender.send(answer);
             }
         });
-        match receiver.recv_timeout(remaining.saturating_add(OVERRUN)) {
+        match receiver.recv_timeout(time) {
             Ok(answer) => Ok(answer),
             Err(RecvTimeoutError::Timeout) => {
                 drop(waits);
-                Err(self.fail(operation, ErrorKind::Timeout, "the store did not end by the deadline"))
+                Err(self.overran(operation))
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(self.fail(operation, ErrorKind::Unexpected, "the store panicked"))
-            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.panicked(operation)),
         }
     }
 
@@ -183,8 +181,7 @@ impl<S: AsyncStore> Blocking<S> {
         // In a forked child a lock of the store's may be held for ever.
         self.jobs(Operation::Read)?;
         let look = || Near::look(&*self.0.store, call, reads);
-        catch_unwind(AssertUnwindSafe(look))
-            .map_err(|_| self.fail(Operation::Read, ErrorKind::Unexpected, "the store panicked"))
+        catch_unwind(AssertUnwindSafe(look)).map_err(|_| self.panicked(Operation::Read))
     }
 
     fn read_far(&self, call: Call, reads: Vec<Read>) -> Result<Vec<Result<Profile>>> {
@@ -200,6 +197,14 @@ impl<S: AsyncStore> Blocking<S> {
                 "this handle belongs to the parent process; open the store again in the child",
             )),
         }
+    }
+
+    fn overran(&self, operation: Operation) -> Error {
+        self.fail(operation, ErrorKind::Timeout, "the store did not end by the deadline")
+    }
+
+    fn panicked(&self, operation: Operation) -> Error {
+        self.fail(operation, ErrorKind::Unexpected, "the store panicked")
     }
 
     fn fail(&self, operation: Operation, kind: ErrorKind, context: &'static str) -> Error {
