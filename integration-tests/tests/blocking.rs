@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
@@ -271,16 +271,19 @@ fn after_close_on_any_clone() {
 
 #[test]
 fn a_forked_child() {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_after_fork"));
-    let mut process = process.arg(echo_server().to_string()).stdout(Stdio::piped()).spawn().unwrap();
-    let bound = Instant::now() + Duration::from_secs(30);
-    while process.try_wait().unwrap().is_none() && Instant::now() < bound {
-        std::thread::yield_now();
+    for way in ["handed over", "driven"] {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_after_fork"));
+        process.args([&echo_server().to_string(), way]).stdout(Stdio::piped());
+        let mut process = process.spawn().unwrap();
+        let bound = Instant::now() + Duration::from_secs(30);
+        while process.try_wait().unwrap().is_none() && Instant::now() < bound {
+            std::thread::yield_now();
+        }
+        // Of one that has ended this is not an error.
+        process.kill().unwrap();
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{way}: {output:?}");
     }
-    // Of one that has ended this is not an error.
-    process.kill().unwrap();
-    let output = process.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
 }
 
 /// Answers each connection with its own bytes, for as long as the process lives; so late that whoever asks has to
@@ -423,6 +426,50 @@ fn many_threads_share_one_handle() {
                 scope.spawn(|| (0..50).for_each(|_| store.ping(call()).unwrap()));
             }
         });
+    }
+}
+
+#[test]
+fn threads_and_tasks_share_one_handle() {
+    for store in stores() {
+        let runtime = multi_thread();
+        let tasks = (0..8).map(|_| {
+            let store = store.clone();
+            runtime.spawn(async move { (0..50).for_each(|_| store.ping(call()).unwrap()) })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..50).for_each(|_| store.ping(call()).unwrap()));
+            }
+        });
+        tasks.into_iter().for_each(|task| runtime.block_on(task).unwrap());
+    }
+}
+
+#[test]
+fn what_the_store_does_by_itself_goes_on_between_calls() {
+    for driven in [false, true] {
+        let beats = Arc::new(AtomicUsize::new(0));
+        let beat = Arc::clone(&beats);
+        let open = || async {
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    beat.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            Waiting::open(Ping::Answers)
+        };
+        let store = if driven { Blocking::open_driven(open) } else { Blocking::open(open) }.unwrap();
+        for _ in 0..2 {
+            store.ping(call()).unwrap();
+            let (before, bound) = (beats.load(Ordering::SeqCst), Instant::now() + Duration::from_secs(30));
+            while beats.load(Ordering::SeqCst) < before + 20 && Instant::now() < bound {
+                std::thread::yield_now();
+            }
+            assert!(beats.load(Ordering::SeqCst) >= before + 20, "driven: {driven}");
+        }
     }
 }
 

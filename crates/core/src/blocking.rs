@@ -24,24 +24,24 @@ use crate::scan::{Cursor, Page};
 use crate::store::{Scan, Store};
 
 mod driven;
+mod home;
 mod jobs;
 mod waiter;
 
+use home::Home;
 use jobs::Jobs;
 
 /// How long after the deadline a store that should have ended by itself is cut off.
 const OVERRUN: Duration = Duration::from_millis(50);
 
-/// How long the last handle waits for its store to be dropped: far longer than that takes, unless the store hangs.
-const GOODBYE: Duration = Duration::from_secs(1);
-
 /// The blocking face of an async store, on a runtime of its own.
 ///
 /// It opens the store itself, on its own runtime: an async handle that lives on somebody else's runtime would
 /// wait for the very thread that waits for it. Every call is handed over to that runtime's thread, where all that
-/// the store needs is there, and its caller waits for the answer. Only what is [at hand](AsyncStore::at_hand) of a read is
-/// answered on the caller's thread, since nothing is waited for. Clones share store and runtime, which end with the last
-/// of them.
+/// the store needs is there, and its caller waits for the answer; or, of a store that was opened for it
+/// ([`open_driven`](Self::open_driven)), callers drive the runtime themselves. Only what is
+/// [at hand](AsyncStore::at_hand) of a read is answered on the caller's thread in any case, since nothing is waited for. Clones
+/// share store and runtime, which end with the last of them.
 ///
 /// | called from | answer |
 /// |---|---|
@@ -62,11 +62,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// not taken. The runtime has one thread and a queue of calls before it. Tried and not kept, on two cores with 1, 8 and 32
 /// callers: tokio's own queue, on this runtime and on a multi-thread one with one worker (a third more processor time for
 /// each call); a slot with a condition variable, or the task's own handle, in the place of a channel (as good, with more to
-/// go wrong); callers that spin for long before they sleep (a third of the calls, once they are more than the cores).
+/// go wrong); callers that spin for long before they sleep (a third of the calls, once they are more than the cores); a
+/// runtime's thread that spins while calls are under way (no fewer wake-ups that matter, the same time).
 ///
-/// A store on it may do all that it may on a current-thread runtime: not `tokio::task::block_in_place`. One that ran on its
-/// callers' threads would be cheaper by one wake-up; but it would find thread-locals gone (tokio's, or a driver's random
-/// numbers) in a `Drop` while a thread ends, and could keep its caller for ever.
+/// A store on it may do all that it may on a current-thread runtime: not `tokio::task::block_in_place`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,13 +83,6 @@ struct Inner<S: AsyncStore> {
     home: Home<S>,
 }
 
-/// Where the store lives, and where it has to be dropped.
-struct Home<S: AsyncStore> {
-    /// Taken out only when it is dropped.
-    lives: Option<(Arc<S>, Jobs)>,
-    process: u32,
-}
-
 impl<S: AsyncStore> Blocking<S> {
     /// Builds a runtime and opens the store on it; returns when it is open, or could not be.
     ///
@@ -104,10 +96,41 @@ impl<S: AsyncStore> Blocking<S> {
         Self::open_on(Jobs::start(), open)
     }
 
-    /// The same for a store that never keeps a thread: its callers drive the runtime themselves.
+    /// The same for a store that never keeps a thread: its callers drive the runtime. A call alone wakes nobody, and one
+    /// among many is woken once, where a call that is handed over takes two wake-ups.
+    ///
+    /// One caller at a time drives: on its thread the runtime waits for its connections and timers and runs its tasks, until that
+    /// caller's own call ends; then one who still waits drives. Some 10 to 20 ms after the last call, the runtime's own thread
+    /// does, so that what the store does by itself goes on; it gives way to the next call. Where a runtime cannot be entered, a
+    /// call is handed over: in a task of any runtime, on a thread that has entered one, and where a thread ends and tokio's
+    /// thread-local is gone.
+    ///
+    /// The whole table holds, if the store, its layers and its driver
+    ///
+    /// - never keep a thread for long. What keeps it keeps the caller who drives, past its deadline; the others are answered
+    ///   [`ErrorKind::Timeout`] at theirs;
+    /// - need no thread-local but tokio's that has a destructor: in a `Drop` while a thread ends it may be gone, and the answer
+    ///   is then [`ErrorKind::Unexpected`];
+    /// - do with the stack of a caller's thread.
+    ///
+    /// Who drives does others' work too: once its own answer is there, 61 more polls of tasks at most go before it. While the
+    /// operating system keeps its thread from running, the others wait, each until its deadline at most.
+    ///
+    /// Tried and not kept: `block_on` of one tokio runtime by all callers at once (as fast; but who waits there needs a thread-local
+    /// of tokio more, and a driver that is kept keeps all), a runtime and a connection for each caller (at 8 callers twice the
+    /// processor time of the server, and a half more of the client's).
     ///
     /// # Errors
     /// As of [`open`](Self::open).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickystore_core::{Blocking, Call, Immediate, Store, SystemClock, memory::MemoryStore};
+    ///
+    /// let store = Blocking::open_driven(|| async { Ok(Immediate::new(MemoryStore::new())) })?;
+    /// store.ping(Call::within(&SystemClock, Duration::from_secs(1)))?;
+    /// # Ok::<(), stickystore_core::Error>(())
+    /// ```
     pub fn open_driven<F, Fut>(open: F) -> Result<Self>
     where
         F: FnOnce() -> Fut + Send + 'static,
@@ -134,7 +157,7 @@ impl<S: AsyncStore> Blocking<S> {
             Err(panicked.with_effect(Effect::NotApplied))
         })?;
         let store = Arc::new(store);
-        let home = Home { lives: Some((Arc::clone(&store), jobs)), process: std::process::id() };
+        let home = Home::of(Arc::clone(&store), jobs);
         Ok(Self(Arc::new(Inner { store, home })))
     }
 
@@ -189,14 +212,10 @@ impl<S: AsyncStore> Blocking<S> {
     }
 
     fn jobs(&self, operation: Operation) -> Result<&Jobs> {
-        match &self.0.home.lives {
-            Some((_, jobs)) if self.0.home.process == std::process::id() => Ok(jobs),
-            _ => Err(self.fail(
-                operation,
-                ErrorKind::Forked,
-                "this handle belongs to the parent process; open the store again in the child",
-            )),
-        }
+        self.0.home.jobs().ok_or_else(|| {
+            let context = "this handle belongs to the parent process; open the store again in the child";
+            self.fail(operation, ErrorKind::Forked, context)
+        })
     }
 
     fn overran(&self, operation: Operation) -> Error {
@@ -307,26 +326,5 @@ impl<S: AsyncStore> Clone for Blocking<S> {
 impl<S: AsyncStore> fmt::Debug for Blocking<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Blocking").field(&self.0.store).finish()
-    }
-}
-
-impl<S: AsyncStore> Drop for Home<S> {
-    fn drop(&mut self) {
-        let Some((store, jobs)) = self.lives.take() else { return };
-        if self.process != std::process::id() {
-            // In a forked child the thread is not there, and its locks may be held for ever. And the store's
-            // connections are the parent's: to drop them here would take them out of the parent's reactor too.
-            std::mem::forget((store, jobs));
-            return;
-        }
-        let (sender, receiver) = sync_channel(1);
-        jobs.run(async move {
-            // Where a driver that says goodbye to its server finds a runtime to do so.
-            drop(store);
-            let _ = sender.send(());
-        });
-        // So that what the store held, as a file's lock, is free when this returns. A store that hangs or panics
-        // here has nobody left to be told.
-        let _ = receiver.recv_timeout(GOODBYE);
     }
 }

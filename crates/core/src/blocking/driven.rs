@@ -225,3 +225,6 @@ impl Drop for Driven {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
