@@ -1,7 +1,5 @@
 //! The blocking API: as many threads as there are callers, beside the native blocking driver.
 
-use std::sync::Arc;
-
 use stickystore_core::{AsyncStore, Blocking, Outcome, StoreExt as _};
 use stickystore_layers::coalesce::{Bounds, Coalesced};
 
@@ -34,8 +32,9 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
             let coalesced = open();
             let coalesced = Coalesced::with(coalesced.clone(), Bounds::of(coalesced.info()));
             let contenders = [
-                contender("blocking", operation, threads, open(), &crowd),
-                contender("blocking coalesced", operation, threads, coalesced, &crowd),
+                contender("blocking", operation, threads, handed_over(open()), &crowd),
+                contender("blocking coalesced", operation, threads, handed_over(coalesced), &crowd),
+                contender("driven", operation, threads, driven(open()), &crowd),
                 rivals.blocking(operation, threads, &crowd),
             ];
             let operations = options.effort.operations(operation, threads);
@@ -57,14 +56,21 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
     rows
 }
 
+fn handed_over<S: AsyncStore>(store: S) -> Blocking<S> {
+    Blocking::open(move || async move { Ok(store) }).expect("a runtime of its own")
+}
+
+fn driven<S: AsyncStore>(store: S) -> Blocking<S> {
+    Blocking::open_driven(move || async move { Ok(store) }).expect("a runtime of its own")
+}
+
 fn contender<S: AsyncStore>(
     name: &str,
     operation: Operation,
     threads: usize,
-    store: S,
+    store: Blocking<S>,
     crowd: &Crowd,
 ) -> Contender {
-    let store = Arc::new(Blocking::open(move || async move { Ok(store) }).expect("a runtime of its own"));
     let crowd = crowd.clone();
     Contender::blocking(name, threads, move |i, _| {
         let (user, call) = (crowd.nth(i), within());

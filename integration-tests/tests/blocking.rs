@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
@@ -28,12 +28,19 @@ const ROWS: [(&str, &str); 9] = [
     ("a forked child", "a_forked_child"),
 ];
 
-fn open(ping: Ping) -> Blocking<Waiting> {
-    Blocking::open(|| async { Waiting::open(ping) }).unwrap()
+/// One whose own thread drives the runtime, or one whose callers do.
+fn open(ping: Ping, driven: bool) -> Blocking<Waiting> {
+    let open = || async { Waiting::open(ping) };
+    if driven { Blocking::open_driven(open) } else { Blocking::open(open) }.unwrap()
 }
 
-fn store() -> Blocking<Waiting> {
-    open(Ping::Answers)
+/// One of each: whatever holds of one holds of the other, unless the documentation says that it does not.
+fn both(ping: &Ping) -> [Blocking<Waiting>; 2] {
+    [false, true].map(|driven| open(ping.clone(), driven))
+}
+
+fn stores() -> [Blocking<Waiting>; 2] {
+    both(&Ping::Answers)
 }
 
 fn within(time: Duration) -> Call {
@@ -89,10 +96,12 @@ struct Near {
 }
 
 impl Near {
-    fn open(panics: bool) -> (Blocking<Self>, mpsc::Receiver<ThreadId>) {
+    fn open(panics: bool, driven: bool) -> (Blocking<Self>, mpsc::Receiver<ThreadId>) {
         let (sender, looked) = mpsc::channel();
         let near = Self { looked: Mutex::new(sender), panics };
-        (Blocking::open(move || async { Ok(near) }).unwrap(), looked)
+        let open = move || async { Ok(near) };
+        let store = if driven { Blocking::open_driven(open) } else { Blocking::open(open) };
+        (store.unwrap(), looked)
     }
 }
 
@@ -155,43 +164,50 @@ fn every_row_of_the_table_has_a_test() {
 
 #[test]
 fn a_plain_thread() {
-    store().ping(call()).unwrap();
+    for store in stores() {
+        store.ping(call()).unwrap();
+    }
 }
 
 #[test]
 fn a_task_of_a_multi_thread_runtime() {
-    let store = store();
-    multi_thread()
-        .block_on(async move { tokio::spawn(async move { store.ping(call()) }).await.unwrap() })
-        .unwrap();
+    for store in stores() {
+        multi_thread()
+            .block_on(async move { tokio::spawn(async move { store.ping(call()) }).await.unwrap() })
+            .unwrap();
+    }
 }
 
 #[test]
 fn a_task_of_a_current_thread_runtime() {
-    let store = store();
-    current_thread().block_on(async { store.ping(call()) }).unwrap();
+    for store in stores() {
+        current_thread().block_on(async { store.ping(call()) }).unwrap();
+    }
 }
 
 #[test]
 fn spawn_blocking() {
     for runtime in [multi_thread(), current_thread()] {
-        let store = store();
-        runtime
-            .block_on(async { tokio::task::spawn_blocking(move || store.ping(call())).await })
-            .unwrap()
-            .unwrap();
+        for store in stores() {
+            runtime
+                .block_on(async { tokio::task::spawn_blocking(move || store.ping(call())).await })
+                .unwrap()
+                .unwrap();
+        }
     }
 }
 
 #[test]
 fn a_drop_on_a_thread_and_in_a_task() {
     let (sender, receiver) = mpsc::channel();
-    drop(CallsInDrop(store(), sender.clone()));
-    receiver.recv().unwrap().unwrap();
-    for runtime in [multi_thread(), current_thread()] {
-        let calls = CallsInDrop(store(), sender.clone());
-        runtime.block_on(async move { drop(calls) });
+    for store in stores() {
+        drop(CallsInDrop(store.clone(), sender.clone()));
         receiver.recv().unwrap().unwrap();
+        for runtime in [multi_thread(), current_thread()] {
+            let calls = CallsInDrop(store.clone(), sender.clone());
+            runtime.block_on(async move { drop(calls) });
+            receiver.recv().unwrap().unwrap();
+        }
     }
 }
 
@@ -200,15 +216,17 @@ fn a_drop_of_a_thread_local_while_its_thread_ends() {
     thread_local! {
         static CALLS: std::cell::RefCell<Option<CallsInDrop>> = const { std::cell::RefCell::new(None) };
     }
-    let (sender, receiver) = mpsc::channel();
-    let calls = CallsInDrop(store(), sender);
-    let thread = std::thread::spawn(move || {
-        // First ours, then tokio's thread-local: they are dropped in the other order, so that ours finds none.
-        CALLS.with(|slot| slot.replace(Some(calls)));
-        assert!(tokio::runtime::Handle::try_current().is_err());
-    });
-    receiver.recv().unwrap().unwrap();
-    thread.join().unwrap();
+    for store in stores() {
+        let (sender, receiver) = mpsc::channel();
+        let calls = CallsInDrop(store, sender);
+        let thread = std::thread::spawn(move || {
+            // First ours, then tokio's thread-local: they are dropped in the other order, so that ours finds none.
+            CALLS.with(|slot| slot.replace(Some(calls)));
+            assert!(tokio::runtime::Handle::try_current().is_err());
+        });
+        receiver.recv().unwrap().unwrap();
+        thread.join().unwrap();
+    }
 }
 
 #[test]
@@ -216,48 +234,56 @@ fn a_drop_of_a_thread_local_between_those_that_a_call_needs() {
     thread_local! {
         static CALLS: std::cell::RefCell<Option<CallsInDrop>> = const { std::cell::RefCell::new(None) };
     }
-    let (sender, receiver) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        // Opening touches one thread-local of tokio, calling may touch another: ours is dropped between them.
-        let store = store();
-        CALLS.with(|slot| slot.replace(Some(CallsInDrop(store.clone(), sender))));
-        store.ping(call()).unwrap();
-    });
-    receiver.recv().unwrap().unwrap();
-    thread.join().unwrap();
+    for driven in [false, true] {
+        let (sender, receiver) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // Opening touches one thread-local of tokio, calling may touch another: ours is dropped between them.
+            let store = open(Ping::Answers, driven);
+            CALLS.with(|slot| slot.replace(Some(CallsInDrop(store.clone(), sender))));
+            store.ping(call()).unwrap();
+        });
+        receiver.recv().unwrap().unwrap();
+        thread.join().unwrap();
+    }
 }
 
 #[test]
 fn after_the_callers_runtime_has_ended() {
     let runtime = multi_thread();
-    let store = runtime.block_on(async { store() });
+    let stores = runtime.block_on(async { stores() });
     drop(runtime);
-    store.ping(call()).unwrap();
+    for store in stores {
+        store.ping(call()).unwrap();
+    }
 }
 
 #[test]
 fn after_close_on_any_clone() {
-    let store = store();
-    let clone = store.clone();
-    store.close(call()).unwrap();
-    store.close(call()).unwrap();
-    for store in [store, clone] {
-        assert_eq!(store.ping(call()).unwrap_err().kind(), ErrorKind::Closed);
+    for store in stores() {
+        let clone = store.clone();
+        store.close(call()).unwrap();
+        store.close(call()).unwrap();
+        for store in [store, clone] {
+            assert_eq!(store.ping(call()).unwrap_err().kind(), ErrorKind::Closed);
+        }
     }
 }
 
 #[test]
 fn a_forked_child() {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_after_fork"));
-    let mut process = process.arg(echo_server().to_string()).stdout(Stdio::piped()).spawn().unwrap();
-    let bound = Instant::now() + Duration::from_secs(30);
-    while process.try_wait().unwrap().is_none() && Instant::now() < bound {
-        std::thread::yield_now();
+    for way in ["handed over", "driven"] {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_after_fork"));
+        process.args([&echo_server().to_string(), way]).stdout(Stdio::piped());
+        let mut process = process.spawn().unwrap();
+        let bound = Instant::now() + Duration::from_secs(30);
+        while process.try_wait().unwrap().is_none() && Instant::now() < bound {
+            std::thread::yield_now();
+        }
+        // Of one that has ended this is not an error.
+        process.kill().unwrap();
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{way}: {output:?}");
     }
-    // Of one that has ended this is not an error.
-    process.kill().unwrap();
-    let output = process.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
 }
 
 /// Answers each connection with its own bytes, for as long as the process lives; so late that whoever asks has to
@@ -282,9 +308,9 @@ fn echo_server() -> SocketAddr {
 
 #[test]
 fn a_store_that_overruns_its_deadline_is_cut_off_and_dropped() {
-    for from_task in [false, true] {
+    for (from_task, driven) in [(false, false), (true, false), (false, true), (true, true)] {
         let dropped = Arc::new(AtomicBool::new(false));
-        let store = open(Ping::Hangs(Arc::clone(&dropped)));
+        let store = open(Ping::Hangs(Arc::clone(&dropped)), driven);
         let error = cut_off(|call| {
             if from_task { current_thread().block_on(async { store.ping(call) }) } else { store.ping(call) }
         });
@@ -294,19 +320,20 @@ fn a_store_that_overruns_its_deadline_is_cut_off_and_dropped() {
         while !dropped.load(Ordering::SeqCst) && Instant::now() < bound {
             std::thread::yield_now();
         }
-        assert!(dropped.load(Ordering::SeqCst), "from a task: {from_task}");
+        assert!(dropped.load(Ordering::SeqCst), "from a task: {from_task}, driven: {driven}");
     }
 }
 
 #[test]
 fn a_store_that_panics_is_an_error_and_the_next_call_works() {
-    let store = open(Ping::Panics);
-    let on_thread = store.ping(call()).unwrap_err();
-    let in_task = current_thread().block_on(async { store.ping(call()) }).unwrap_err();
-    for error in [on_thread, in_task] {
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unexpected, Effect::Unknown));
+    for store in both(&Ping::Panics) {
+        let on_thread = store.ping(call()).unwrap_err();
+        let in_task = current_thread().block_on(async { store.ping(call()) }).unwrap_err();
+        for error in [on_thread, in_task] {
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::Unexpected, Effect::Unknown));
+        }
+        assert!(store.load(call(), &subject()).unwrap().is_empty());
     }
-    assert!(store.load(call(), &subject()).unwrap().is_empty());
 }
 
 #[test]
@@ -314,29 +341,33 @@ fn what_is_at_hand_is_answered_on_the_callers_thread_wherever_that_is() {
     thread_local! {
         static LOADS: std::cell::RefCell<Option<LoadsInDrop>> = const { std::cell::RefCell::new(None) };
     }
-    let (store, looked) = Near::open(false);
-    let here = std::thread::current().id();
-    assert!(store.load(call(), &subject()).unwrap().is_empty());
-    current_thread().block_on(async { store.load(call(), &subject()).unwrap() });
-    assert_eq!([looked.recv().unwrap(), looked.recv().unwrap()], [here; 2]);
-    let (sender, loaded) = mpsc::channel();
-    let ending = LoadsInDrop(store.clone(), sender);
-    std::thread::spawn(|| LOADS.with(|slot| drop(slot.replace(Some(ending))))).join().unwrap();
-    let there = loaded.recv().unwrap();
-    assert!(there != here && looked.recv().unwrap() == there, "the thread that ended");
+    for (store, looked) in [false, true].map(|driven| Near::open(false, driven)) {
+        let here = std::thread::current().id();
+        assert!(store.load(call(), &subject()).unwrap().is_empty());
+        current_thread().block_on(async { store.load(call(), &subject()).unwrap() });
+        assert_eq!([looked.recv().unwrap(), looked.recv().unwrap()], [here; 2]);
+        let (sender, loaded) = mpsc::channel();
+        let ending = LoadsInDrop(store.clone(), sender);
+        std::thread::spawn(|| LOADS.with(|slot| drop(slot.replace(Some(ending))))).join().unwrap();
+        let there = loaded.recv().unwrap();
+        assert!(there != here && looked.recv().unwrap() == there, "the thread that ended");
+    }
 }
 
 #[test]
 fn a_store_that_panics_where_it_looks_what_is_at_hand_is_an_error() {
-    let (store, _looked) = Near::open(true);
-    let error = store.load(call(), &subject()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unexpected);
-    store.ping(call()).unwrap();
+    for (store, _looked) in [false, true].map(|driven| Near::open(true, driven)) {
+        let error = store.load(call(), &subject()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unexpected);
+        store.ping(call()).unwrap();
+    }
 }
 
 #[test]
 fn a_deadline_without_end_is_waited_for() {
-    store().ping(within(Duration::MAX)).unwrap();
+    for store in stores() {
+        store.ping(within(Duration::MAX)).unwrap();
+    }
 }
 
 #[test]
@@ -345,32 +376,35 @@ fn the_farthest_deadline_is_no_overflow() {
         [Duration::from_secs, Duration::from_nanos].map(|unit| (0..64).rev().map(move |n| unit(1 << n)));
     let add = |far: Instant, step: Duration| far.checked_add(step).unwrap_or(far);
     let farthest = Call::new(call().now, steps.into_iter().flatten().fold(Instant::now(), add));
-    store().ping(farthest).unwrap();
-    current_thread().block_on(async { store().ping(farthest) }).unwrap();
+    for store in stores() {
+        store.ping(farthest).unwrap();
+        current_thread().block_on(async { store.ping(farthest) }).unwrap();
+    }
 }
 
 #[test]
 fn a_call_whose_deadline_has_passed_is_not_applied() {
-    let store = store();
-    let passed = Call::new(call().now, Instant::now() - Duration::from_millis(200));
-    let on_thread = store.ping(passed).unwrap_err();
-    let in_task = current_thread().block_on(async { store.ping(passed) }).unwrap_err();
-    for error in [on_thread, in_task] {
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotApplied));
+    for store in stores() {
+        let passed = Call::new(call().now, Instant::now() - Duration::from_millis(200));
+        let on_thread = store.ping(passed).unwrap_err();
+        let in_task = current_thread().block_on(async { store.ping(passed) }).unwrap_err();
+        for error in [on_thread, in_task] {
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotApplied));
+        }
     }
 }
 
 #[test]
 fn a_store_that_keeps_its_thread_does_not_keep_the_callers() {
-    let store = open(Ping::Blocks(Duration::from_secs(2)));
+    let store = open(Ping::Blocks(Duration::from_secs(2)), false);
     assert_eq!(cut_off(|call| store.ping(call)).kind(), ErrorKind::Timeout);
 }
 
 #[test]
 fn the_store_is_dropped_on_its_runtime_before_the_last_handle_is_gone() {
     let (sender, dropped) = mpsc::channel();
-    for in_task in [false, true] {
-        let store = open(Ping::Tells(Arc::new(TellsDrop(sender.clone()))));
+    for (in_task, driven) in [(false, false), (true, false), (false, true), (true, true)] {
+        let store = open(Ping::Tells(Arc::new(TellsDrop(sender.clone()))), driven);
         store.ping(call()).unwrap();
         let clone = store.clone();
         drop(store);
@@ -380,27 +414,73 @@ fn the_store_is_dropped_on_its_runtime_before_the_last_handle_is_gone() {
         } else {
             drop(clone);
         }
-        assert_eq!(dropped.try_recv(), Ok(true), "in a task: {in_task}");
+        assert_eq!(dropped.try_recv(), Ok(true), "in a task: {in_task}, driven: {driven}");
     }
 }
 
 #[test]
 fn many_threads_share_one_handle() {
-    let store = store();
-    std::thread::scope(|scope| {
-        for _ in 0..32 {
-            scope.spawn(|| (0..50).for_each(|_| store.ping(call()).unwrap()));
+    for store in stores() {
+        std::thread::scope(|scope| {
+            for _ in 0..32 {
+                scope.spawn(|| (0..50).for_each(|_| store.ping(call()).unwrap()));
+            }
+        });
+    }
+}
+
+#[test]
+fn threads_and_tasks_share_one_handle() {
+    for store in stores() {
+        let runtime = multi_thread();
+        let tasks = (0..8).map(|_| {
+            let store = store.clone();
+            runtime.spawn(async move { (0..50).for_each(|_| store.ping(call()).unwrap()) })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..50).for_each(|_| store.ping(call()).unwrap()));
+            }
+        });
+        tasks.into_iter().for_each(|task| runtime.block_on(task).unwrap());
+    }
+}
+
+#[test]
+fn what_the_store_does_by_itself_goes_on_between_calls() {
+    for driven in [false, true] {
+        let beats = Arc::new(AtomicUsize::new(0));
+        let beat = Arc::clone(&beats);
+        let open = || async {
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    beat.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            Waiting::open(Ping::Answers)
+        };
+        let store = if driven { Blocking::open_driven(open) } else { Blocking::open(open) }.unwrap();
+        for _ in 0..2 {
+            store.ping(call()).unwrap();
+            let (before, bound) = (beats.load(Ordering::SeqCst), Instant::now() + Duration::from_secs(30));
+            while beats.load(Ordering::SeqCst) < before + 20 && Instant::now() < bound {
+                std::thread::yield_now();
+            }
+            assert!(beats.load(Ordering::SeqCst) >= before + 20, "driven: {driven}");
         }
-    });
+    }
 }
 
 #[test]
 fn opening_and_dropping_inside_a_task_works() {
     for runtime in [multi_thread(), current_thread()] {
         runtime.block_on(async {
-            let store = store();
-            store.ping(call()).unwrap();
-            drop(store);
+            for store in stores() {
+                store.ping(call()).unwrap();
+                drop(store);
+            }
         });
     }
 }
@@ -408,9 +488,11 @@ fn opening_and_dropping_inside_a_task_works() {
 #[test]
 fn what_opening_answers_comes_back() {
     let refused = || async { Err::<Waiting, _>(Error::new(ErrorKind::Denied, "wrong password")) };
-    assert_eq!(Blocking::open(refused).unwrap_err().kind(), ErrorKind::Denied);
-    let error = current_thread().block_on(async { Blocking::open(refused) }).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Denied);
+    for open in [Blocking::open, Blocking::open_driven] {
+        assert_eq!(open(refused).unwrap_err().kind(), ErrorKind::Denied);
+        let error = current_thread().block_on(async { open(refused) }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied);
+    }
 }
 
 #[test]
@@ -420,5 +502,7 @@ fn opening_that_panics_is_an_error() {
         panic!("opening panics");
         Waiting::open(Ping::Answers)
     };
-    assert_eq!(Blocking::open(panics).unwrap_err().kind(), ErrorKind::Unexpected);
+    for open in [Blocking::open, Blocking::open_driven] {
+        assert_eq!(open(panics).unwrap_err().kind(), ErrorKind::Unexpected);
+    }
 }

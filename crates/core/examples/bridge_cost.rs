@@ -46,7 +46,7 @@ fn main() {
 /// How a call goes, and the times that it took.
 type Row = fn(&Way) -> Vec<Duration>;
 
-const ROWS: [(&str, Row); 7] = [
+const ROWS: [(&str, Row); 8] = [
     ("bare async, in a task of its own runtime", |way| {
         let store = way.bare.clone();
         let calls = async move {
@@ -61,6 +61,7 @@ const ROWS: [(&str, Row); 7] = [
         way.home.block_on(way.home.spawn(calls)).unwrap()
     }),
     ("Blocking, plain thread", |way| times(|| way.blocking.ping(call()))),
+    ("Blocking, driven by its caller, plain thread", |way| times(|| way.driven.ping(call()))),
     ("Blocking, task of a multi-thread runtime", |way| {
         let blocking = way.blocking.clone();
         let task = way.callers.spawn(async move { times(|| blocking.ping(call())) });
@@ -93,6 +94,7 @@ struct Way {
     home: Runtime,
     bare: Link,
     blocking: Blocking<Link>,
+    driven: Blocking<Link>,
     /// Runtimes of callers.
     callers: Runtime,
     caller: Runtime,
@@ -113,6 +115,7 @@ impl Way {
             bare: home.block_on(connect()),
             home,
             blocking: Blocking::open(move || async move { Ok(connect().await) }).unwrap(),
+            driven: Blocking::open_driven(move || async move { Ok(connect().await) }).unwrap(),
             callers: Builder::new_multi_thread().worker_threads(2).build().unwrap(),
             caller: Builder::new_current_thread().build().unwrap(),
         }

@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::async_store::{AsyncStore, AsyncStoreExt};
 use crate::call::{Call, Erase, Read, Write};
@@ -24,19 +23,25 @@ use crate::profile::Profile;
 use crate::scan::{Cursor, Page};
 use crate::store::{Scan, Store};
 
+mod driven;
+mod home;
+mod jobs;
+mod waiter;
+
+use home::Home;
+use jobs::Jobs;
+
 /// How long after the deadline a store that should have ended by itself is cut off.
 const OVERRUN: Duration = Duration::from_millis(50);
-
-/// How long the last handle waits for its store to be dropped: far longer than that takes, unless the store hangs.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The blocking face of an async store, on a runtime of its own.
 ///
 /// It opens the store itself, on its own runtime: an async handle that lives on somebody else's runtime would
 /// wait for the very thread that waits for it. Every call is handed over to that runtime's thread, where all that
-/// the store needs is there, and its caller waits for the answer. Only what is [at hand](AsyncStore::at_hand) of a read is
-/// answered on the caller's thread, since nothing is waited for. Clones share store and runtime, which end with the last
-/// of them.
+/// the store needs is there, and its caller waits for the answer; or, of a store that was opened for it
+/// ([`open_driven`](Self::open_driven)), callers drive the runtime themselves. Only what is
+/// [at hand](AsyncStore::at_hand) of a read is answered on the caller's thread in any case, since nothing is waited for. Clones
+/// share store and runtime, which end with the last of them.
 ///
 /// | called from | answer |
 /// |---|---|
@@ -57,11 +62,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// not taken. The runtime has one thread and a queue of calls before it. Tried and not kept, on two cores with 1, 8 and 32
 /// callers: tokio's own queue, on this runtime and on a multi-thread one with one worker (a third more processor time for
 /// each call); a slot with a condition variable, or the task's own handle, in the place of a channel (as good, with more to
-/// go wrong); callers that spin for long before they sleep (a third of the calls, once they are more than the cores).
+/// go wrong); callers that spin for long before they sleep (a third of the calls, once they are more than the cores); a
+/// runtime's thread that spins while calls are under way (no fewer wake-ups that matter, the same time).
 ///
-/// A store on it may do all that it may on a current-thread runtime: not `tokio::task::block_in_place`. One that ran on its
-/// callers' threads would be cheaper by one wake-up; but it would find thread-locals gone (tokio's, or a driver's random
-/// numbers) in a `Drop` while a thread ends, and could keep its caller for ever.
+/// A store on it may do all that it may on a current-thread runtime: not `tokio::task::block_in_place`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -79,44 +83,6 @@ struct Inner<S: AsyncStore> {
     home: Home<S>,
 }
 
-/// Where the store lives, and where it has to be dropped.
-struct Home<S: AsyncStore> {
-    /// Taken out only when it is dropped.
-    lives: Option<(Arc<S>, Jobs)>,
-    process: u32,
-}
-
-/// What the runtime's thread is asked to run. It ends when nobody can ask any more.
-///
-/// A queue of its own, since `spawn` from another thread wakes the runtime by a system call each time; this one wakes it only
-/// where it had nothing to do.
-struct Jobs(mpsc::UnboundedSender<Job>);
-
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl Jobs {
-    /// Starts the thread of this runtime.
-    fn start(runtime: Runtime) -> std::io::Result<Self> {
-        let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
-        let serve = move || {
-            runtime.block_on(async {
-                while let Some(job) = jobs.recv().await {
-                    tokio::spawn(job);
-                }
-            });
-            // An ordinary drop would wait for what the store left on the blocking pool.
-            runtime.shutdown_background();
-        };
-        thread::Builder::new().name("stickystore".to_owned()).spawn(serve)?;
-        Ok(Self(sender))
-    }
-
-    fn run(&self, job: impl Future<Output = ()> + Send + 'static) {
-        // Should the thread be gone, the job is dropped, and with it the sender of its answer.
-        let _ = self.0.send(Box::pin(job));
-    }
-}
-
 impl<S: AsyncStore> Blocking<S> {
     /// Builds a runtime and opens the store on it; returns when it is open, or could not be.
     ///
@@ -127,10 +93,60 @@ impl<S: AsyncStore> Blocking<S> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<S>> + Send,
     {
+        Self::open_on(Jobs::start(), open)
+    }
+
+    /// The same for a store that never keeps a thread: its callers drive the runtime. A call alone wakes nobody, and one
+    /// among many is woken once, where a call that is handed over takes two wake-ups.
+    ///
+    /// One caller at a time drives: on its thread the runtime waits for its connections and timers and runs its tasks, until that
+    /// caller's own call ends; then one who still waits drives. Some 10 to 20 ms after the last call, the runtime's own thread
+    /// does, so that what the store does by itself goes on; it gives way to the next call. Where a runtime cannot be entered, a
+    /// call is handed over: in a task of any runtime, on a thread that has entered one, and where a thread ends and tokio's
+    /// thread-local is gone.
+    ///
+    /// The whole table holds, if the store, its layers and its driver
+    ///
+    /// - never keep a thread for long. What keeps it keeps the caller who drives, past its deadline; the others are answered
+    ///   [`ErrorKind::Timeout`] at theirs;
+    /// - need no thread-local but tokio's that has a destructor: in a `Drop` while a thread ends it may be gone, and the answer
+    ///   is then [`ErrorKind::Unexpected`];
+    /// - do with the stack of a caller's thread.
+    ///
+    /// Who drives does others' work too: once its own answer is there, 61 more polls of tasks at most go before it. While the
+    /// operating system keeps its thread from running, the others wait, each until its deadline at most.
+    ///
+    /// Tried and not kept: `block_on` of one tokio runtime by all callers at once (as fast; but who waits there needs a thread-local
+    /// of tokio more, and a driver that is kept keeps all), a runtime and a connection for each caller (at 8 callers twice the
+    /// processor time of the server, and a half more of the client's).
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickystore_core::{Blocking, Call, Immediate, Store, SystemClock, memory::MemoryStore};
+    ///
+    /// let store = Blocking::open_driven(|| async { Ok(Immediate::new(MemoryStore::new())) })?;
+    /// store.ping(Call::within(&SystemClock, Duration::from_secs(1)))?;
+    /// # Ok::<(), stickystore_core::Error>(())
+    /// ```
+    pub fn open_driven<F, Fut>(open: F) -> Result<Self>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<S>> + Send,
+    {
+        Self::open_on(Jobs::start_driven(), open)
+    }
+
+    fn open_on<F, Fut>(jobs: io::Result<Jobs>, open: F) -> Result<Self>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<S>> + Send,
+    {
         let no_thread =
             |error| Error::new(ErrorKind::Config, "no thread for the blocking API").with_source(error);
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
-        let jobs = Jobs::start(runtime).map_err(no_thread)?;
+        let jobs = jobs.map_err(no_thread)?;
         let (sender, receiver) = sync_channel(1);
         jobs.run(async move {
             // The receiver waits for as long as this runs.
@@ -141,7 +157,7 @@ impl<S: AsyncStore> Blocking<S> {
             Err(panicked.with_effect(Effect::NotApplied))
         })?;
         let store = Arc::new(store);
-        let home = Home { lives: Some((Arc::clone(&store), jobs)), process: std::process::id() };
+        let home = Home::of(Arc::clone(&store), jobs);
         Ok(Self(Arc::new(Inner { store, home })))
     }
 
@@ -157,24 +173,29 @@ impl<S: AsyncStore> Blocking<S> {
             let passed = self.fail(operation, ErrorKind::Timeout, "the deadline passed before the call");
             return Err(passed.with_effect(Effect::NotApplied));
         }
+        let future = work(Arc::clone(&self.0.store));
+        let time = remaining.saturating_add(OVERRUN);
+        if let Some(driven) = jobs.driven() {
+            return match catch_unwind(AssertUnwindSafe(|| driven.run(future, time))) {
+                Ok(answer) => answer.ok_or_else(|| self.overran(operation)),
+                Err(_) => Err(self.panicked(operation)),
+            };
+        }
         let (sender, receiver) = sync_channel(1);
         let (waits, given_up) = oneshot::channel();
-        let future = work(Arc::clone(&self.0.store));
         jobs.run(async move {
             if let Some(answer) = unless(given_up, future).await {
                 // Nobody receives any more only after the overrun, which has its own answer.
                 let _ = sender.send(answer);
             }
         });
-        match receiver.recv_timeout(remaining.saturating_add(OVERRUN)) {
+        match receiver.recv_timeout(time) {
             Ok(answer) => Ok(answer),
             Err(RecvTimeoutError::Timeout) => {
                 drop(waits);
-                Err(self.fail(operation, ErrorKind::Timeout, "the store did not end by the deadline"))
+                Err(self.overran(operation))
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(self.fail(operation, ErrorKind::Unexpected, "the store panicked"))
-            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.panicked(operation)),
         }
     }
 
@@ -183,8 +204,7 @@ impl<S: AsyncStore> Blocking<S> {
         // In a forked child a lock of the store's may be held for ever.
         self.jobs(Operation::Read)?;
         let look = || Near::look(&*self.0.store, call, reads);
-        catch_unwind(AssertUnwindSafe(look))
-            .map_err(|_| self.fail(Operation::Read, ErrorKind::Unexpected, "the store panicked"))
+        catch_unwind(AssertUnwindSafe(look)).map_err(|_| self.panicked(Operation::Read))
     }
 
     fn read_far(&self, call: Call, reads: Vec<Read>) -> Result<Vec<Result<Profile>>> {
@@ -192,14 +212,18 @@ impl<S: AsyncStore> Blocking<S> {
     }
 
     fn jobs(&self, operation: Operation) -> Result<&Jobs> {
-        match &self.0.home.lives {
-            Some((_, jobs)) if self.0.home.process == std::process::id() => Ok(jobs),
-            _ => Err(self.fail(
-                operation,
-                ErrorKind::Forked,
-                "this handle belongs to the parent process; open the store again in the child",
-            )),
-        }
+        self.0.home.jobs().ok_or_else(|| {
+            let context = "this handle belongs to the parent process; open the store again in the child";
+            self.fail(operation, ErrorKind::Forked, context)
+        })
+    }
+
+    fn overran(&self, operation: Operation) -> Error {
+        self.fail(operation, ErrorKind::Timeout, "the store did not end by the deadline")
+    }
+
+    fn panicked(&self, operation: Operation) -> Error {
+        self.fail(operation, ErrorKind::Unexpected, "the store panicked")
     }
 
     fn fail(&self, operation: Operation, kind: ErrorKind, context: &'static str) -> Error {
@@ -302,26 +326,5 @@ impl<S: AsyncStore> Clone for Blocking<S> {
 impl<S: AsyncStore> fmt::Debug for Blocking<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Blocking").field(&self.0.store).finish()
-    }
-}
-
-impl<S: AsyncStore> Drop for Home<S> {
-    fn drop(&mut self) {
-        let Some((store, jobs)) = self.lives.take() else { return };
-        if self.process != std::process::id() {
-            // In a forked child the thread is not there, and its locks may be held for ever. And the store's
-            // connections are the parent's: to drop them here would take them out of the parent's reactor too.
-            std::mem::forget((store, jobs));
-            return;
-        }
-        let (sender, receiver) = sync_channel(1);
-        jobs.run(async move {
-            // Where a driver that says goodbye to its server finds a runtime to do so.
-            drop(store);
-            let _ = sender.send(());
-        });
-        // So that what the store held, as a file's lock, is free when this returns. A store that hangs or panics
-        // here has nobody left to be told.
-        let _ = receiver.recv_timeout(GOODBYE);
     }
 }

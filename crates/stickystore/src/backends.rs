@@ -64,6 +64,24 @@ pub(crate) trait Opener: Send + Sync {
     fn leaving(&self) -> Leaving {
         Leaving::Alone
     }
+
+    /// Who drives the runtime of the blocking API.
+    fn driving(&self) -> Driving {
+        Driving::OwnThread
+    }
+}
+
+/// Who drives the runtime on which an async store has its blocking API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driving {
+    /// Its own thread: it costs two wake-ups, and whatever the store does keeps no caller.
+    OwnThread,
+    /// Its callers: of stores that never keep a thread and need none of its thread-locals.
+    #[cfg_attr(
+        not(any(feature = "memcached", feature = "redis")),
+        expect(dead_code, reason = "none of them is on")
+    )]
+    Callers,
 }
 
 /// How concurrent calls of a store leave.
@@ -83,7 +101,7 @@ where
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: AsyncStore,
 {
-    Arc::new(Factory(factory, Leaving::Alone))
+    Arc::new(Factory { open: factory, leaving: Leaving::Alone, driving: Driving::OwnThread })
 }
 
 /// An opener of stores whose calls leave together.
@@ -91,16 +109,20 @@ where
     not(any(feature = "memcached", feature = "mongodb", feature = "redis")),
     expect(dead_code, reason = "none of them is on")
 )]
-pub(crate) fn together<F, Fut, S>(factory: F) -> Arc<dyn Opener>
+pub(crate) fn together<F, Fut, S>(driving: Driving, factory: F) -> Arc<dyn Opener>
 where
     F: Fn(String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: AsyncStore,
 {
-    Arc::new(Factory(factory, Leaving::Together))
+    Arc::new(Factory { open: factory, leaving: Leaving::Together, driving })
 }
 
-struct Factory<F>(F, Leaving);
+struct Factory<F> {
+    open: F,
+    leaving: Leaving,
+    driving: Driving,
+}
 
 #[async_trait]
 impl<F, Fut, S> Opener for Factory<F>
@@ -110,15 +132,19 @@ where
     S: AsyncStore,
 {
     fn blocking(&self, url: &str) -> Result<Arc<dyn Store>> {
-        blocking::over((self.0)(url.to_owned()))
+        blocking::over(self.driving, (self.open)(url.to_owned()))
     }
 
     async fn asynchronous(&self, url: String) -> Result<Arc<dyn AsyncStore>> {
-        Ok(Arc::new((self.0)(url).await?))
+        Ok(Arc::new((self.open)(url).await?))
     }
 
     fn leaving(&self) -> Leaving {
-        self.1
+        self.leaving
+    }
+
+    fn driving(&self) -> Driving {
+        self.driving
     }
 }
 

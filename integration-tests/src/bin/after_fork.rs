@@ -1,5 +1,5 @@
 //! Opens a blocking store over the server that its argument names, forks, and calls it on both sides. Exit code 0 if
-//! both answered as they should.
+//! both answered as they should. With the second argument `driven`, callers drive the store's runtime.
 //!
 //! A process of its own, because a fork copies only the thread that forks.
 
@@ -19,7 +19,9 @@ fn main() -> ExitCode {
     let Some(Ok(server)) = std::env::args().nth(1).map(|server| server.parse()) else {
         return ExitCode::from(2);
     };
-    let Ok(store) = open(server) else { return ExitCode::from(10) };
+    let driven = std::env::args().nth(2).is_some_and(|way| way == "driven");
+    let open = || open(server, driven);
+    let Ok(store) = open() else { return ExitCode::from(10) };
     if store.ping(call()).is_err() {
         return ExitCode::from(11);
     }
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     };
     match fork() {
         Ok(Fork::Child) if loads(&near) != Err(ErrorKind::Forked) => ExitCode::from(16),
-        Ok(Fork::Child) => child(store, server),
+        Ok(Fork::Child) => child(store, open),
         Ok(Fork::Parent(child)) => {
             let child_ended = waitpid(child).is_ok_and(|status| status == 0);
             let parent_goes_on = store.ping(call());
@@ -41,11 +43,11 @@ fn main() -> ExitCode {
 }
 
 /// The parent's handle is refused, and dropped without touching the parent's connection; a new one works.
-fn child(store: Blocking<Waiting>, server: SocketAddr) -> ExitCode {
+fn child(store: Blocking<Waiting>, open: impl Fn() -> Result<Blocking<Waiting>>) -> ExitCode {
     let clone = store.clone();
     let kinds = [&store, &clone].map(|store| store.ping(call()).map_err(|error| error.kind()));
     drop((store, clone));
-    let anew = open(server).and_then(|store| store.ping(call()));
+    let anew = open().and_then(|store| store.ping(call()));
     ExitCode::from(if kinds == [Err(ErrorKind::Forked); 2] && anew.is_ok() { 0 } else { 12 })
 }
 
@@ -54,8 +56,9 @@ fn loads(store: &impl Store) -> std::result::Result<(), ErrorKind> {
     subject.and_then(|subject| store.load(call(), &subject)).map(drop).map_err(|error| error.kind())
 }
 
-fn open(server: SocketAddr) -> Result<Blocking<Waiting>> {
-    Blocking::open(move || async move { Waiting::open(Ping::echoes(server).await?) })
+fn open(server: SocketAddr, driven: bool) -> Result<Blocking<Waiting>> {
+    let open = move || async move { Waiting::open(Ping::echoes(server).await?) };
+    if driven { Blocking::open_driven(open) } else { Blocking::open(open) }
 }
 
 fn call() -> Call {

@@ -77,6 +77,20 @@ fn blocking() -> Harness {
     Harness::blocking("memcached", open).with_grace(GRACE)
 }
 
+/// As a URL opens it.
+fn driven() -> Harness {
+    let server = match Shared::get() {
+        Ok(server) => server,
+        Err(Missing(why)) => return Harness::missing("memcached, driven by its callers", Api::Blocking, why),
+    };
+    let open = move || {
+        let opened = Arc::clone(&server);
+        let store = Blocking::open_driven(move || async move { open(&opened) })?;
+        Ok(Opened::blocking(store).with_plant(BehindItsBack(Arc::clone(&server))))
+    };
+    Harness::blocking("memcached, driven by its callers", open).with_grace(GRACE)
+}
+
 /// The same users in the other dialect.
 #[test]
 fn the_binary_protocol_passes_the_suite() {
@@ -112,3 +126,4 @@ fn coalesced() -> Harness {
 conformance_tests!(memcached_async, asynchronous);
 conformance_tests!(memcached_coalesced, coalesced);
 conformance_tests!(memcached_blocking, blocking);
+conformance_tests!(memcached_driven, driven);

@@ -64,6 +64,20 @@ fn blocking() -> Harness {
     Harness::blocking("redis", open).with_grace(GRACE)
 }
 
+/// As a URL opens it.
+fn driven() -> Harness {
+    let server = match Shared::get() {
+        Ok(server) => server,
+        Err(Missing(why)) => return Harness::missing("redis, driven by its callers", Api::Blocking, why),
+    };
+    let open = move || {
+        let opened = Arc::clone(&server);
+        let store = Blocking::open_driven(move || async move { open(opened.url(), GRACE) })?;
+        Ok(Opened::blocking(store).with_plant(Behind(server.url().to_owned())))
+    };
+    Harness::blocking("redis, driven by its callers", open).with_grace(GRACE)
+}
+
 /// One in flight, so that whatever is asked at the same time has to go together.
 fn coalesced() -> Harness {
     let server = match Shared::get() {
@@ -83,3 +97,4 @@ fn coalesced() -> Harness {
 conformance_tests!(redis_async, asynchronous);
 conformance_tests!(redis_coalesced, coalesced);
 conformance_tests!(redis_blocking, blocking);
+conformance_tests!(redis_driven, driven);

@@ -4,15 +4,26 @@ use std::sync::Arc;
 
 use stickystore_core::{AsyncStore, Result, Store};
 
+use super::Driving;
+
 #[cfg(feature = "blocking")]
 pub(crate) fn over<S: AsyncStore>(
+    driving: Driving,
     open: impl Future<Output = Result<S>> + Send + 'static,
 ) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(stickystore_core::Blocking::open(move || open)?))
+    use stickystore_core::Blocking;
+
+    let open = move || open;
+    let store = match driving {
+        Driving::OwnThread => Blocking::open(open),
+        Driving::Callers => Blocking::open_driven(open),
+    };
+    Ok(Arc::new(store?))
 }
 
 #[cfg(not(feature = "blocking"))]
 pub(crate) fn over<S: AsyncStore>(
+    _: Driving,
     _: impl Future<Output = Result<S>> + Send + 'static,
 ) -> Result<Arc<dyn Store>> {
     use stickystore_core::{Error, ErrorKind, Operation};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use stickystore_mongodb::{Config, MongodbStore};
 
-use super::{Opener, together};
+use super::{Driving, Opener, together};
 
 #[expect(clippy::unnecessary_wraps, reason = "the module is there only where the feature is on")]
 pub(super) fn opener() -> Option<Arc<dyn Opener>> {
-    Some(together(|url| async move { MongodbStore::new(&Config::from_url(&url)?) }))
+    Some(together(Driving::OwnThread, |url| async move { MongodbStore::new(&Config::from_url(&url)?) }))
 }

@@ -5,18 +5,24 @@ use std::sync::Arc;
 
 use stickystore_core::{AsyncStore, Result, Store};
 
-use crate::backends::{self, Opener};
+use crate::backends::{self, Driving, Leaving, Opener};
 use crate::layered::{Asked, Given};
 
 /// Opens a store with its blocking API.
 pub(super) fn blocking(opener: &Arc<dyn Opener>, url: String, asked: Asked) -> Result<Arc<dyn Store>> {
-    let given = asked.over(opener.leaving());
+    let driving = opener.driving();
+    let leaving = match driving {
+        Driving::OwnThread => opener.leaving(),
+        // Callers who drive send together what they ask while one of them is busy: to wait for each other first gains nothing.
+        Driving::Callers => Leaving::Alone,
+    };
+    let given = asked.over(leaving);
     let store = if given.is_none() {
         opener.blocking(&url)?
     } else {
         // Layers are async, so that the store inside them is too.
         let opener = Arc::clone(opener);
-        backends::blocking_over(async move { Ok(around(opener.asynchronous(url).await?, given)) })?
+        backends::blocking_over(driving, async move { Ok(around(opener.asynchronous(url).await?, given)) })?
     };
     Ok(told::blocking(store))
 }
@@ -99,9 +105,8 @@ mod tests {
     use super::*;
     use crate::address::Address;
 
-    fn opener(gains: bool) -> Arc<dyn Opener> {
-        let open = |_| async { Ok(Immediate::new(MemoryStore::new())) };
-        if gains { backends::together(open) } else { backends::by(open) }
+    async fn open(_: String) -> Result<Immediate<MemoryStore>> {
+        Ok(Immediate::new(MemoryStore::new()))
     }
 
     fn asked(option: &str) -> Asked {
@@ -109,8 +114,7 @@ mod tests {
     }
 
     /// Whether calls leave together, through the blocking API and the async one.
-    async fn leave_together(gains: bool, option: &str) -> [bool; 2] {
-        let opener = opener(gains);
+    async fn leave_together(opener: Arc<dyn Opener>, option: &str) -> [bool; 2] {
         let blocking = blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap();
         let asynchronous = asynchronous(&opener, "theirs:".to_owned(), asked(option)).await.unwrap();
         [format!("{blocking:?}"), format!("{asynchronous:?}")].map(|shown| shown.contains("Coalesced"))
@@ -118,16 +122,36 @@ mod tests {
 
     #[tokio::test]
     async fn calls_of_a_store_that_gains_leave_together_unless_the_url_says_off() {
-        assert_eq!(leave_together(true, "").await, [true; 2]);
-        assert_eq!(leave_together(true, "&coalesce=on").await, [true; 2]);
-        assert_eq!(leave_together(true, "&coalesce=off").await, [false; 2]);
+        let opener = || backends::together(Driving::OwnThread, open);
+        assert_eq!(leave_together(opener(), "").await, [true; 2]);
+        assert_eq!(leave_together(opener(), "&coalesce=on").await, [true; 2]);
+        assert_eq!(leave_together(opener(), "&coalesce=off").await, [false; 2]);
+    }
+
+    #[tokio::test]
+    async fn blocking_callers_who_drive_wait_for_nobody_unless_the_url_says_on() {
+        let opener = || backends::together(Driving::Callers, open);
+        assert_eq!(leave_together(opener(), "").await, [false, true]);
+        assert_eq!(leave_together(opener(), "&coalesce=on").await, [true; 2]);
+        assert_eq!(leave_together(opener(), "&coalesce=off").await, [false; 2]);
+    }
+
+    #[test]
+    fn callers_drive_redis_and_memcached() {
+        for backend in backends::ALL {
+            let Some(opener) = (backend.opener)() else { continue };
+            let driven = ["redis", "memcached"].contains(&backend.feature);
+            let driving = if driven { Driving::Callers } else { Driving::OwnThread };
+            assert_eq!(opener.driving(), driving, "{:?}", backend.schemes);
+        }
+        assert_eq!(backends::by(open).driving(), Driving::OwnThread, "a store that only its author knows");
     }
 
     #[tokio::test]
     async fn those_of_another_store_do_not_unless_the_url_says_on() {
-        assert_eq!(leave_together(false, "").await, [false; 2]);
-        assert_eq!(leave_together(false, "&coalesce=off").await, [false; 2]);
-        assert_eq!(leave_together(false, "&coalesce=on").await, [true; 2]);
+        assert_eq!(leave_together(backends::by(open), "").await, [false; 2]);
+        assert_eq!(leave_together(backends::by(open), "&coalesce=off").await, [false; 2]);
+        assert_eq!(leave_together(backends::by(open), "&coalesce=on").await, [true; 2]);
     }
 
     #[cfg(feature = "coalesce")]
@@ -154,7 +178,7 @@ mod tests {
         for backend in backends::ALL {
             let Some(opener) = (backend.opener)() else { continue };
             let gains = ["redis", "memcached", "mongodb"].contains(&backend.feature);
-            let leaving = if gains { backends::Leaving::Together } else { backends::Leaving::Alone };
+            let leaving = if gains { Leaving::Together } else { Leaving::Alone };
             assert_eq!(opener.leaving(), leaving, "{:?}", backend.schemes);
         }
     }
