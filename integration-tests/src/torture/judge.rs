@@ -16,7 +16,7 @@ mod goals;
 mod tests;
 mod user;
 
-pub use user::judge_user;
+pub use user::{Judgement, judge_user};
 
 /// What an entry's history broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
