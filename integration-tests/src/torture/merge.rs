@@ -135,6 +135,7 @@ fn histories(logs: &[Logged], side: Side, skew: u64) -> BTreeMap<(String, String
                             token: sent.token.clone(),
                             span: Span::new(*begin, until),
                             held: sent.held.clone(),
+                            may_add: sent.may_add,
                             variation: sent.variation.clone(),
                             retired: sent.retired.clone(),
                             knew: *knew,
@@ -277,6 +278,7 @@ mod tests {
         let sent = Sent {
             token: token.to_owned(),
             held: held.map(str::to_owned),
+            may_add: false,
             variation: "red".to_owned(),
             retired: Vec::new(),
         };

@@ -10,6 +10,7 @@ fn entry(token: &str, begin: Moment, seen: &[(Moment, Option<&str>)]) -> EntryHi
         token: token.to_owned(),
         span: Span::new(begin, begin + 1),
         held: None,
+        may_add: false,
         variation: "red".to_owned(),
         retired: Vec::new(),
         knew: Some(begin - 1),
