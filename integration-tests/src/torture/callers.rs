@@ -189,7 +189,8 @@ impl Caller {
             if let Decision::Bucket(variation) = datafile.decide(number, variation, &mut self.dice) {
                 let retired = if self.is_retired(&key) { vec![RETIRED.1.to_owned()] } else { Vec::new() };
                 let (token, held) = (self.token(), token.map(str::to_owned));
-                let sent = Sent { token, held, variation: variation.to_owned(), retired };
+                let variation = variation.to_owned();
+                let sent = Sent { token, held, may_add: false, variation, retired };
                 decided.insert(key, sent);
             }
         }

@@ -27,6 +27,8 @@ pub struct Attempt {
     pub span: Span,
     /// What its caller had been handed and changed; nothing if it only adds.
     pub held: Option<String>,
+    /// Nobody knows whether its caller could prove that; where it could not, this only adds.
+    pub may_add: bool,
     /// What it assigned.
     pub variation: String,
     /// The variations that it may replace unread: an operator has retired them.
@@ -39,6 +41,13 @@ pub struct Attempt {
     pub fate: Fate,
     /// Which process made it.
     pub process: usize,
+}
+
+impl Attempt {
+    /// Whether it may come to stand where nothing does.
+    pub fn adds(&self) -> bool {
+        self.held.is_none() || self.may_add
+    }
 }
 
 /// What the caller of a write was told.

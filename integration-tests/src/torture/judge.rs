@@ -16,7 +16,7 @@ mod goals;
 mod tests;
 mod user;
 
-pub use user::judge_user;
+pub use user::{Judgement, judge_user};
 
 /// What an entry's history broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl<'a> Graph<'a> {
         for sighting in &history.sightings {
             let place = sighting.token.as_deref().and_then(|token| places.get(token));
             if let Some(&place) = place
-                && attempts[place].held.is_some()
+                && !attempts[place].adds()
             {
                 until[place] = until[place].min(sighting.span.end);
             }
@@ -222,7 +222,7 @@ impl<'a> Graph<'a> {
         if attempt.fate == Fate::Failed {
             return Some(format!("{token} stands, of which its caller was told that it was not applied"));
         }
-        if attempt.fate == Fate::Refused && attempt.held.is_some() && attempt.span.end < seen.begin {
+        if attempt.fate == Fate::Refused && !attempt.adds() && attempt.span.end < seen.begin {
             return Some(format!("{token} stands, of which its caller was told that it was refused"));
         }
         if let Some(dies) = attempt.dies
@@ -262,13 +262,12 @@ impl<'a> Graph<'a> {
                 }
             };
             for (place, attempt) in self.attempts.iter().enumerate() {
-                let from = match &attempt.held {
-                    None => Some(absent),
-                    Some(held) => self.places.get(held.as_str()).copied(),
-                };
+                let held = attempt.held.as_ref().and_then(|held| self.places.get(held.as_str()));
+                let from = [held.copied(), attempt.adds().then_some(absent)];
+                let from = from.into_iter().flatten().map(|from| at[from]).fold(NEVER, Moment::min);
                 let is_retired = |other: &&Attempt| attempt.retired.contains(&other.variation);
                 let retired = self.attempts.iter().zip(&at).filter(|(other, _)| is_retired(other));
-                let from = retired.map(|(_, at)| *at).fold(from.map_or(NEVER, |from| at[from]), Moment::min);
+                let from = retired.map(|(_, at)| *at).fold(from, Moment::min);
                 let comes = from.max(attempt.span.begin);
                 let comes_after = seen.how != How::Erased || knows(attempt, seen.begin);
                 if comes_after && attempt.fate != Fate::Failed && comes != NEVER && comes <= self.until[place]
@@ -320,10 +319,10 @@ fn knows(attempt: &Attempt, erased: Moment) -> bool {
 
 /// Until when a write may come to stand.
 fn comes_until(attempt: &Attempt) -> Moment {
-    match (attempt.fate, &attempt.held) {
+    match (attempt.fate, attempt.adds()) {
         // A second copy of an insert may land late, once what stood there has gone.
-        (Fate::Unknown, _) | (Fate::Acknowledged | Fate::Refused, None) => NEVER - 1,
-        (Fate::Acknowledged | Fate::Refused, Some(_)) => attempt.span.end,
+        (Fate::Unknown, _) | (Fate::Acknowledged | Fate::Refused, true) => NEVER - 1,
+        (Fate::Acknowledged | Fate::Refused, false) => attempt.span.end,
         (Fate::Failed, _) => 0,
     }
 }

@@ -111,8 +111,10 @@ pub(crate) enum Ask {
 pub(crate) struct Sent {
     /// The write's own token.
     pub(crate) token: String,
-    /// The token that it had been handed there.
+    /// The token that it had been handed there and gives proof of; nothing if it only adds.
     pub(crate) held: Option<String>,
+    /// The proof may not be found: then it only adds, too.
+    pub(crate) may_add: bool,
     /// What it decided.
     pub(crate) variation: String,
     /// The variations that count as nothing to it, as an operator has retired them.

@@ -17,6 +17,8 @@ pub struct Tally {
     pub flipped: u64,
     /// Writes of which nobody knows.
     pub unknown: u64,
+    /// Users of whom the judge does not know; nothing was found of them.
+    pub open: u64,
     /// What was found, in words, with everything that happened to the entry.
     pub findings: Vec<String>,
 }
@@ -28,6 +30,7 @@ impl Tally {
         self.lost += other.lost;
         self.flipped += other.flipped;
         self.unknown += other.unknown;
+        self.open += other.open;
         self.findings.extend(other.findings);
         self.findings.truncate(TOLD);
     }
@@ -50,7 +53,9 @@ pub(crate) fn tally(logs: &[Logged], side: Side, skew: u64) -> Tally {
                 Fate::Refused | Fate::Failed => {}
             }
         }
-        for (place, found) in judge_user(&entries, skew) {
+        let judgement = judge_user(&entries, skew);
+        tally.open += u64::from(judgement.is_open);
+        for (place, found) in judgement.found {
             match found.kind {
                 Kind::Lost => tally.lost += 1,
                 Kind::Flipped => tally.flipped += 1,
@@ -130,6 +135,7 @@ fn histories(logs: &[Logged], side: Side, skew: u64) -> BTreeMap<(String, String
                             token: sent.token.clone(),
                             span: Span::new(*begin, until),
                             held: sent.held.clone(),
+                            may_add: sent.may_add,
                             variation: sent.variation.clone(),
                             retired: sent.retired.clone(),
                             knew: *knew,
@@ -272,6 +278,7 @@ mod tests {
         let sent = Sent {
             token: token.to_owned(),
             held: held.map(str::to_owned),
+            may_add: false,
             variation: "red".to_owned(),
             retired: Vec::new(),
         };

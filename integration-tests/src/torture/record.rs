@@ -35,8 +35,10 @@ impl Record {
     }
 
     fn begin_in(folder: &Path, plan: &Plan) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let (time, process) = (SystemClock.now().get(), std::process::id());
-        let name = format!("{}-seed{}-{time}-{process}.txt", plan.backend.name(), plan.seed);
+        let next = NEXT.fetch_add(1, Ordering::SeqCst);
+        let name = format!("{}-seed{}-{time}-{process}-{next}.txt", plan.backend.name(), plan.seed);
         let record = Self { text: folder.join(name), plan: plan.to_string() };
         record.write("no verdict: it goes on, or was ended from outside\n");
         record

@@ -12,6 +12,9 @@ const FAULTS: u64 = 200;
 /// Of several processes at least one user in so many has to be written by more than one: they are to meet.
 const MEET: u64 = 2;
 
+/// Of so many users at most one may be left open.
+const OPEN: u64 = 100;
+
 /// What a run has shown.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
@@ -69,6 +72,11 @@ impl Verdict {
         self.shared.is_none_or(|shared| shared * MEET >= self.users)
     }
 
+    /// Whether the judge knows of nearly all users what became of them.
+    fn is_judged(&self) -> bool {
+        self.stickystore.open * OPEN <= self.users
+    }
+
     /// What it comes to.
     pub fn end(&self) -> End {
         let Tally { acknowledged, lost, flipped, .. } = self.stickystore;
@@ -76,7 +84,11 @@ impl Verdict {
             End::Lost
         } else if self.broken.is_some() {
             End::Broken
-        } else if acknowledged < ACKNOWLEDGED || self.fault_count() < FAULTS || !self.have_met() {
+        } else if acknowledged < ACKNOWLEDGED
+            || self.fault_count() < FAULTS
+            || !self.have_met()
+            || !self.is_judged()
+        {
             End::TooLittle
         } else {
             End::Whole
@@ -97,6 +109,10 @@ impl Verdict {
                 "of {} users only {} were written by several processes, which is too few to judge by",
                 self.users,
                 self.shared.unwrap_or_default()
+            )),
+            End::TooLittle if !self.is_judged() => Some(format!(
+                "of {} users the judge does not know of {} what became of them, which are too many",
+                self.users, self.stickystore.open
             )),
             End::TooLittle => Some(format!(
                 "{acknowledged} acknowledged and {} faults are too few to judge by: \
@@ -130,9 +146,9 @@ impl std::fmt::Display for Verdict {
         }
         let faults: Vec<_> = self.faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
         writeln!(f, "faults that hit a call in flight: {} ({})", self.fault_count(), faults.join(", "))?;
-        if let Some(shared) = self.shared {
-            writeln!(f, "users that were written: {}, by several processes: {shared}", self.users)?;
-        }
+        let shared = self.shared.map(|shared| format!("by several processes {shared}, ")).unwrap_or_default();
+        let Self { users, stickystore: Tally { open, .. }, .. } = self;
+        writeln!(f, "users that were written: {users} ({shared}left open by the judge {open})")?;
         writeln!(f, "seed: {}", self.seed)?;
         for finding in &self.stickystore.findings {
             writeln!(f, "\n{finding}")?;
@@ -167,6 +183,19 @@ mod tests {
         }
         let objection = shared(Some(49)).objection().unwrap();
         assert!(objection.starts_with("of 100 users only 49"), "{objection}");
+    }
+
+    #[test]
+    fn users_whom_the_judge_leaves_open_are_few() {
+        let open = |open| {
+            let mut verdict = Verdict { users: 200, ..verdict(500, 0, 200, None) };
+            verdict.stickystore.open = open;
+            verdict
+        };
+        assert_eq!(open(2).end(), End::Whole);
+        assert_eq!(open(3).end(), End::TooLittle);
+        let objection = open(3).objection().unwrap();
+        assert!(objection.starts_with("of 200 users the judge does not know of 3"), "{objection}");
     }
 
     #[test]

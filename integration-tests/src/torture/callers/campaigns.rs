@@ -27,11 +27,15 @@ impl Caller {
         let (got, knew) = got.map_or((None, None), |(got, at)| (got, Some(at)));
         let held = got.as_ref().and_then(written);
         let holds = held.as_ref().map(|(variation, token)| (variation.as_str(), token.as_str()));
-        let decided = self.decide([(number, key.clone(), holds)]);
-        let Some(sent) = decided.get(&key) else { return };
+        let mut decided = self.decide([(number, key.clone(), holds)]);
+        let Some(sent) = decided.get_mut(&key) else { return };
         let mut record = match got {
             Some(record) if self.dice.happens(600) => changed(record, sent),
-            _ => made(user, &key, sent),
+            _ => {
+                // It proves nothing of what was got.
+                sent.held = None;
+                made(user, &key, sent)
+            }
         };
         let reach = if self.dice.happens(WITH_GOAL) { Some(self.reaches(user, &mut record)) } else { None };
         let id = self.sends(user, &decided, knew);
@@ -53,8 +57,10 @@ impl Caller {
         self.think().await;
         let held = got.as_ref().and_then(Option::as_ref).and_then(written);
         let holds = held.as_ref().map(|(variation, token)| (variation.as_str(), token.as_str()));
-        let decided = self.decide([(number, key.clone(), holds)]);
-        let Some(sent) = decided.get(&key) else { return };
+        let mut decided = self.decide([(number, key.clone(), holds)]);
+        let Some(sent) = decided.get_mut(&key) else { return };
+        // The ledger may have forgotten the get, or know two that disagree.
+        sent.may_add = true;
         let mut record = made(user, &key, sent);
         let reach = if self.dice.happens(WITH_GOAL) { Some(self.reaches(user, &mut record)) } else { None };
         let id = self.sends(user, &decided, got.is_some().then_some(at));
@@ -74,7 +80,7 @@ impl Caller {
         let (mut record, decided) = if self.dice.happens(500) {
             (got, None)
         } else {
-            let sent = Sent { token: self.token(), held: None, variation, retired };
+            let sent = Sent { token: self.token(), held: None, may_add: false, variation, retired };
             (made(user, &key, &sent), Some([(key.clone(), sent)].into()))
         };
         let reach = self.reaches(user, &mut record);

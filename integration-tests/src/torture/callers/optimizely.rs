@@ -15,7 +15,7 @@ impl Caller {
     pub(super) async fn decide_whole(&mut self, user: &str) {
         let (map, knew) = self.lookup(user).await.unwrap_or_default();
         self.think().await;
-        self.bucket_and_save(user, map, knew).await;
+        self.bucket_and_save(user, map, knew, false).await;
     }
 
     /// Fetches a map, decides later with that map laid over what the lookup gives.
@@ -31,7 +31,8 @@ impl Caller {
         let mut map = looked_up.map(|(map, _)| map).unwrap_or_default();
         map.extend(fetched.map(|(map, _)| map).unwrap_or_default());
         self.think().await;
-        self.bucket_and_save(user, map, knew).await;
+        // Of two maps in one the receipt is the fetched one's, which does not prove what only the other shows.
+        self.bucket_and_save(user, map, knew, true).await;
     }
 
     /// Saves what it decides for a user of whom it never reads anything.
@@ -70,7 +71,7 @@ impl Caller {
         map.map(|map| (map, Some(at)))
     }
 
-    async fn bucket_and_save(&mut self, user: &str, mut map: BucketMap, knew: Option<Moment>) {
+    async fn bucket_and_save(&mut self, user: &str, mut map: BucketMap, knew: Option<Moment>, may_add: bool) {
         let keys = self.some_keys("e");
         let text = |entry: Option<&Json>| entry.and_then(Json::as_str).map(str::to_owned);
         let held: Vec<_> = keys
@@ -82,7 +83,7 @@ impl Caller {
                 (number, key, held)
             })
             .collect();
-        let decided = self.decide(held.iter().map(|(number, key, held)| {
+        let mut decided = self.decide(held.iter().map(|(number, key, held)| {
             let held = held.as_ref().map(|(variation, token)| (variation.as_str(), token.as_str()));
             (*number, key.clone(), held)
         }));
@@ -91,7 +92,10 @@ impl Caller {
         }
         if self.side == Side::Ours && self.dice.happens(PRUNED) {
             map.clear();
+            // Without its receipt it proves nothing of what it shows.
+            decided.values_mut().for_each(|sent| sent.held = None);
         }
+        decided.values_mut().for_each(|sent| sent.may_add = may_add);
         for (key, sent) in &decided {
             map.insert(key.clone(), bucketed(&sent.variation, &sent.token));
         }

@@ -113,8 +113,8 @@ fn has_failed(told: Told) -> bool {
 
 /// What is known of something that was committed again, if it had failed.
 fn later(first: Told, second: Told) -> Told {
-    // The second attempt was not applied; of the first one nobody knows.
-    let is_open = first == Told::Unknown && second == Told::Failed;
+    // The second attempt was not applied, perhaps because the first one stands; of that nobody knows.
+    let is_open = first == Told::Unknown && second != Told::Acknowledged;
     if has_failed(first) && !is_open { second } else { first }
 }
 
@@ -124,6 +124,27 @@ pub(super) fn say_again(told: &mut Reported, again: &SaveReport, changed: &[Stri
         let first = told[&key].0;
         if again.get(&key).is_some() && later(first, saved.0) != first {
             told.insert(key, saved);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_applied_is_not_known_to_be_refused_by_a_second_attempt() {
+        use Told::{Acknowledged, Failed, Refused, Unknown};
+        for (first, second, known) in [
+            (Unknown, Acknowledged, Acknowledged),
+            (Unknown, Refused, Unknown),
+            (Unknown, Failed, Unknown),
+            (Failed, Refused, Refused),
+            (Failed, Unknown, Unknown),
+            (Acknowledged, Refused, Acknowledged),
+            (Refused, Acknowledged, Refused),
+        ] {
+            assert_eq!(later(first, second), known, "{first:?}, then {second:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ fn wrote(token: &str, begin: u64, end: u64, held: Option<&str>) -> Attempt {
         token: token.to_owned(),
         span: Span::new(begin, end),
         held: held.map(str::to_owned),
+        may_add: false,
         variation: token.to_owned(),
         retired: Vec::new(),
         knew: Some(begin.saturating_sub(1)),
@@ -277,4 +278,16 @@ fn a_goal_goes_with_its_entry() {
     };
     assert_eq!(kinds(&later(Some(Span::new(130, 131)))), [Kind::Lost]);
     is_fine(&later(Some(Span::new(90, 91))));
+}
+
+#[test]
+fn who_may_not_prove_what_it_held_adds_where_nothing_stands_and_replaces_nothing_else() {
+    let stood = |may_add| {
+        let last = Attempt { may_add, ..wrote("d", 20, 21, Some("b")) };
+        let before = [wrote("a", 1, 2, None), wrote("b", 3, 4, Some("a")), wrote("c", 5, 6, Some("b"))];
+        history(&[&before[..], &[last]].concat(), &[saw(30, Some("d"))])
+    };
+    is_fine(&removed(stood(true), 10, 11));
+    assert_eq!(kinds(&removed(stood(false), 10, 11)), [Kind::Flipped]);
+    assert_eq!(kinds(&stood(true)), [Kind::Flipped], "nobody took away what stood");
 }

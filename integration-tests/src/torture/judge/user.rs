@@ -10,8 +10,22 @@ mod tests;
 /// How many guesses are made for a user, whose erasures may have come at many moments.
 const GUESSES: usize = 2_000;
 
-/// What these histories broke, each with its entry's place; all are of one user, and have the same erasures.
-pub fn judge_user(entries: &[EntryHistory], skew: u64) -> Vec<(usize, Violation)> {
+/// What the histories of a user broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// Each finding with its entry's place.
+    pub found: Vec<(usize, Violation)>,
+    /// Too many guesses would have been needed to say that something was broken, or that nothing was: nothing is found.
+    pub is_open: bool,
+}
+
+/// What these histories broke; all are of one user, and have the same erasures.
+pub fn judge_user(entries: &[EntryHistory], skew: u64) -> Judgement {
+    judge_by(entries, skew, GUESSES)
+}
+
+/// The same with at most so many guesses.
+fn judge_by(entries: &[EntryHistory], skew: u64, most: usize) -> Judgement {
     let erasures = entries.first().map_or(&[][..], |first| first.erasures.as_slice());
     let (sure, unknown): (Vec<_>, Vec<_>) = erasures.iter().partition(|erasure| erasure.span.end != NEVER);
     let mut search = Search {
@@ -19,19 +33,22 @@ pub fn judge_user(entries: &[EntryHistory], skew: u64) -> Vec<(usize, Violation)
         sure: sure.into_iter().copied().collect(),
         moments: moments(entries),
         skew,
-        guesses: 0,
+        guesses_left: most,
         best: None,
     };
     // None of them came: as if they came after everything.
     let found = search.guess(&vec![Span::new(NEVER, NEVER); unknown.len()]);
     if found.is_empty() || unknown.is_empty() {
-        return found;
+        return Judgement { found, is_open: false };
     }
     search.best = Some(found);
     let last = search.moments.len() - 1;
     let from = |erasure: &&Erasure| search.moments.partition_point(|moment| *moment < erasure.span.begin);
     let within: Vec<_> = unknown.iter().map(|erasure| (from(erasure).min(last), last)).collect();
-    if search.is_explained(&within) { Vec::new() } else { search.best.unwrap_or_default() }
+    let is_explained = search.is_explained(&within);
+    let is_open = search.guesses_left == 0;
+    let found = if is_explained { Vec::new() } else { search.best.unwrap_or_default() };
+    Judgement { found, is_open }
 }
 
 /// The search for moments at which erasures of unknown outcome may have come.
@@ -41,16 +58,17 @@ struct Search {
     /// When anything began or ended; between two of them nothing did.
     moments: Vec<Moment>,
     skew: u64,
-    guesses: usize,
+    guesses_left: usize,
     /// What is found under the guess that explains most.
     best: Option<Vec<(usize, Violation)>>,
 }
 
 impl Search {
-    /// Whether there are moments between these, one for each erasure, that explain everything.
+    /// Whether there are moments between these, one for each erasure, that explain everything; or nobody knows, as no guess
+    /// is left.
     fn is_explained(&mut self, within: &[(usize, usize)]) -> bool {
-        self.guesses += 1;
-        if self.guesses > GUESSES {
+        self.guesses_left = self.guesses_left.saturating_sub(1);
+        if self.guesses_left == 0 {
             return true;
         }
         let spans: Vec<_> = within.iter().map(|(from, to)| self.between(*from, *to)).collect();

@@ -2,7 +2,7 @@
 
 use super::super::super::history::{Attempt, EntryHistory, Erasure, Fate, Moment, NEVER, Sighting, Span};
 use super::super::Kind;
-use super::judge_user;
+use super::{judge_by, judge_user};
 
 /// An entry with an acknowledged insert of one who had read just before.
 fn entry(token: &str, begin: Moment, seen: &[(Moment, Option<&str>)]) -> EntryHistory {
@@ -10,6 +10,7 @@ fn entry(token: &str, begin: Moment, seen: &[(Moment, Option<&str>)]) -> EntryHi
         token: token.to_owned(),
         span: Span::new(begin, begin + 1),
         held: None,
+        may_add: false,
         variation: "red".to_owned(),
         retired: Vec::new(),
         knew: Some(begin - 1),
@@ -33,7 +34,7 @@ fn kinds(entries: &[EntryHistory], erased: &[Moment]) -> Vec<(usize, Kind)> {
     let erasures: Vec<_> = erased.iter().map(|at| Erasure { span: Span::new(*at, NEVER) }).collect();
     let entries: Vec<_> =
         entries.iter().map(|entry| EntryHistory { erasures: erasures.clone(), ..entry.clone() }).collect();
-    judge_user(&entries, 0).into_iter().map(|(place, found)| (place, found.kind)).collect()
+    judge_user(&entries, 0).found.into_iter().map(|(place, found)| (place, found.kind)).collect()
 }
 
 #[test]
@@ -72,4 +73,16 @@ fn what_was_acknowledged_after_it_had_come_has_to_stand() {
     let after = entry("b", 50, &[(90, None)]);
     assert_eq!(kinds(&[goes, after.clone()], &[20]), [(1, Kind::Lost)]);
     assert_eq!(kinds(&[after], &[20]), [], "it may have come late");
+}
+
+#[test]
+fn what_needs_more_guesses_than_there_are_is_left_open_and_not_found() {
+    // Lost, whenever the erasures came: it was seen after the one who took it away must have come.
+    let seen = [(20, Some("a")), (40, None), (60, Some("a")), (80, None)];
+    let erasures = vec![Erasure { span: Span::new(30, NEVER) }, Erasure { span: Span::new(70, NEVER) }];
+    let entries = [EntryHistory { erasures, ..entry("a", 10, &seen) }];
+    let judged = judge_by(&entries, 0, 2_000);
+    assert!(!judged.found.is_empty() && !judged.is_open, "{judged:?}");
+    let judged = judge_by(&entries, 0, 1);
+    assert!(judged.found.is_empty() && judged.is_open, "{judged:?}");
 }
