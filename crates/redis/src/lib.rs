@@ -5,8 +5,10 @@ mod connection;
 mod diagnose;
 mod error;
 mod layout;
+mod read;
 mod scan;
 mod script;
+mod sending;
 mod store;
 mod wire;
 

@@ -9,7 +9,8 @@ use stickystore_core::{
 
 use crate::error::{self, at};
 use crate::layout;
-use crate::store::{RedisStore, whole_profile};
+use crate::read::whole_profile;
+use crate::store::RedisStore;
 use crate::wire::{Commands, Value};
 
 /// How many keys the server looks at for one SCAN: most of them may be other programs', so that it is more than the users

@@ -1,63 +1,39 @@
-//! The store: calls in, commands out in chunks, answers back.
+//! The store: calls in, answers out.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use stickystore_core::codec::headed::{self, Headed};
-use stickystore_core::decide::not_ours;
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Damage, Damaged, Effect, Erase, Error, ErrorKind, Eviction, Finding, Key,
-    Keys, Loss, Operation, Outcome, Profile, Read, Result, Scope, Sharing, StoreInfo, UnixMillis, Write,
-    async_trait,
+    AsyncScan, AsyncStore, Call, Effect, Erase, Error, ErrorKind, Eviction, Finding, Loss, Operation,
+    Outcome, Profile, Read, Result, Scope, Sharing, StoreInfo, Write, async_trait,
 };
 
 use crate::config::Config;
-use crate::connection::{self, Connector, Lane};
+use crate::connection::{Connector, Lane};
 use crate::diagnose;
 use crate::error::{self, SCHEME, at};
-use crate::layout::{self, MARK_FIELD};
-use crate::script::{self, Naming, Run, Script, Times};
-use crate::wire::{Commands, Reply, Value};
-
-/// The most commands that are sent together: enough that round trips do not count, few enough that an answer is never
-/// far away.
-const CHUNK_COMMANDS: usize = 128;
-
-/// The most bytes that are sent together, beyond the first command.
-const CHUNK_BYTES: usize = 1 << 20;
-
-/// About how many bytes a command takes besides what a caller says.
-const AROUND: usize = 128;
-
-/// The most entries for which room is made before they are seen.
-const MOST_ROOM: usize = 1024;
+use crate::layout;
+use crate::read;
+use crate::script;
+use crate::wire::Reply;
 
 /// Calls with more items, or more bytes, than this take the connection for batches: behind them, single calls would wait.
 const SINGLE_ITEMS: usize = 16;
 const SINGLE_BYTES: usize = 64 << 10;
-
-/// How long WAIT may hold the connection, whatever the deadline says.
-const WAIT_AT_MOST: Duration = Duration::from_secs(1);
-
-/// What WAIT leaves of the time to the deadline, so that its own answer arrives: servers look at what waits only every
-/// 100 ms.
-const WAIT_MARGIN: Duration = Duration::from_millis(150);
 
 /// Keeps entries in Redis. Clones share the connections.
 ///
 /// It connects when it is first used and again whenever it has to; two connections at most, one for single calls and one
 /// for batches. It needs a tokio runtime with I/O and time.
 #[derive(Clone)]
-pub struct RedisStore(Arc<Shared>);
+pub struct RedisStore(pub(crate) Arc<Shared>);
 
-struct Shared {
+pub(crate) struct Shared {
     info: StoreInfo,
-    wait: u32,
-    grace: Duration,
+    pub(crate) wait: u32,
+    pub(crate) grace: Duration,
     singles: Arc<Lane>,
     batches: Arc<Lane>,
     closed: AtomicBool,
@@ -127,7 +103,7 @@ impl RedisStore {
     }
 
     /// The connection for a call with so many items and bytes.
-    fn lane(&self, items: usize, bytes: usize) -> &Arc<Lane> {
+    pub(crate) fn lane(&self, items: usize, bytes: usize) -> &Arc<Lane> {
         let is_single = items <= SINGLE_ITEMS && bytes <= SINGLE_BYTES;
         if is_single { &self.0.singles } else { &self.0.batches }
     }
@@ -135,130 +111,6 @@ impl RedisStore {
     /// The connection for what takes long.
     pub(crate) fn long_lane(&self) -> &Arc<Lane> {
         &self.0.batches
-    }
-
-    /// One command, one answer.
-    pub(crate) async fn answer(&self, lane: &Arc<Lane>, words: &[&str], deadline: Instant) -> Result<Reply> {
-        let mut commands = Commands::default();
-        commands.push(words);
-        let mut answers = connection::send(lane, commands, deadline).await?.into_iter();
-        match (answers.next(), answers.next()) {
-            (Some(answer), None) => checked(Ok(answer)),
-            _ => Err(error::odd_answer()),
-        }
-    }
-
-    /// Says something for each of these, in chunks, one chunk after the other; an answer for each. After a chunk that got
-    /// none, the remaining ones are not sent.
-    pub(crate) async fn answers<T>(
-        &self,
-        lane: &Arc<Lane>,
-        items: &[T],
-        say: impl Fn(&T, &mut Commands),
-        deadline: Instant,
-    ) -> Vec<Result<Reply>> {
-        let mut answers = Vec::with_capacity(items.len());
-        let mut failed = None;
-        for items in items.chunks(CHUNK_COMMANDS) {
-            let mut commands = Commands::with_capacity(items.len() * AROUND);
-            items.iter().for_each(|item| say(item, &mut commands));
-            let chunk = send(lane, commands, &mut failed, deadline).await;
-            answers.extend(chunk.into_iter().map(checked));
-        }
-        answers
-    }
-
-    /// Runs the script for each of these, in order; an answer for each.
-    async fn run(&self, script: &Script, runs: &[Run<'_>], call: Call) -> Vec<Result<Reply>> {
-        let sending = Sending { script, times: Times::of(call, self.0.grace), deadline: call.deadline };
-        let bytes = runs.iter().map(Run::bytes).sum();
-        let lane = self.lane(runs.len(), bytes);
-        let mut answers = Vec::with_capacity(runs.len());
-        let mut failed = None;
-        for chunk in chunks(runs) {
-            let runs = runs.get(chunk).unwrap_or_default();
-            answers.extend(self.run_chunk(lane, &sending, runs, &mut failed).await);
-        }
-        answers
-    }
-
-    /// Runs the script for some at once. Those to which the server said that it had forgotten the script are sent again
-    /// with its text: they certainly did nothing.
-    async fn run_chunk(
-        &self,
-        lane: &Arc<Lane>,
-        sending: &Sending<'_>,
-        runs: &[Run<'_>],
-        failed: &mut Option<Error>,
-    ) -> Vec<Result<Reply>> {
-        let all: Vec<_> = runs.iter().collect();
-        // Waiting for replicas twice would take too long.
-        let first = if self.0.wait > 0 { Naming::Text } else { Naming::Hash };
-        let mut answers = self.send_runs(lane, sending, &all, first, failed).await;
-        let mut forgotten: Vec<_> =
-            answers.iter_mut().zip(runs).filter(|(answer, _)| is_forgotten(answer)).collect();
-        if !forgotten.is_empty() {
-            let again: Vec<_> = forgotten.iter().map(|(_, run)| *run).collect();
-            let second = self.send_runs(lane, sending, &again, Naming::Text, failed).await;
-            for ((place, _), answer) in forgotten.iter_mut().zip(second) {
-                **place = answer;
-            }
-        }
-        answers.into_iter().map(checked).collect()
-    }
-
-    /// Refusals are still values here.
-    async fn send_runs(
-        &self,
-        lane: &Arc<Lane>,
-        sending: &Sending<'_>,
-        runs: &[&Run<'_>],
-        first: Naming,
-        failed: &mut Option<Error>,
-    ) -> Vec<Result<Reply>> {
-        let Sending { script, times, deadline } = sending;
-        let mut commands = Commands::with_capacity(runs.iter().map(|run| run.bytes() + AROUND).sum());
-        let (groups, mut rest) = (script::groups(runs), runs);
-        let namings = std::iter::once(first).chain(std::iter::repeat(Naming::Hash));
-        for (users, naming) in groups.iter().zip(namings) {
-            let (group, others) = rest.split_at_checked(*users).unwrap_or((rest, &[]));
-            script::say(script, naming, times, group, &mut commands);
-            rest = others;
-        }
-        if self.0.wait > 0 {
-            let time = deadline.saturating_duration_since(Instant::now()).saturating_sub(WAIT_MARGIN);
-            // Zero would wait for ever.
-            let millis = time.min(WAIT_AT_MOST).as_millis().max(1);
-            commands.push(&["WAIT", &self.0.wait.to_string(), &millis.to_string()]);
-        }
-        let mut answers = send(lane, commands, failed, *deadline).await;
-        let unmet = if self.0.wait > 0 { self.unmet(answers.pop()) } else { None };
-        let mut answers: Vec<_> = answers
-            .into_iter()
-            .zip(groups)
-            .flat_map(|(answer, users)| script::answers(answer, users))
-            .collect();
-        if let Some(unmet) = unmet {
-            for answer in answers.iter_mut().filter(|answer| is_done(answer)) {
-                *answer = Err(unmet.clone());
-            }
-        }
-        answers
-    }
-
-    /// What is wrong with this answer to WAIT.
-    fn unmet(&self, answer: Option<Result<Reply>>) -> Option<Error> {
-        let answer = match answer {
-            Some(Ok(answer)) => answer,
-            Some(Err(error)) => return Some(error),
-            None => return Some(error::odd_answer()),
-        };
-        match answer.value() {
-            Value::Int(confirmed) if confirmed >= i64::from(self.0.wait) => None,
-            Value::Int(confirmed) => Some(error::unmet_wait(confirmed, self.0.wait)),
-            Value::Refusal(refusal) => Some(error::refused(refusal).with_effect(Effect::Unknown)),
-            _ => Some(error::odd_answer()),
-        }
     }
 }
 
@@ -274,8 +126,8 @@ impl AsyncStore for RedisStore {
             return vec![Err(at(error)); reads.len()];
         }
         let lane = self.lane(reads.len(), 0);
-        let answers = self.answers(lane, reads, say_read, call.deadline).await;
-        let profile = |(read, answer): (&Read, Result<Reply>)| profile(&read.keys, &answer?, call.now);
+        let answers = self.answers(lane, reads, read::say_read, call.deadline).await;
+        let profile = |(read, answer): (&Read, Result<Reply>)| read::profile(&read.keys, &answer?, call.now);
         reads.iter().zip(answers).map(|item| profile(item).map_err(&at)).collect()
     }
 
@@ -355,13 +207,6 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// Which script is run, when, and until when.
-struct Sending<'a> {
-    script: &'a Script,
-    times: Times,
-    deadline: Instant,
-}
-
 /// What a write survives besides the end of its process.
 fn survival(wait: u32) -> String {
     let kept = "beyond that, what the server's AOF and RDB keep: with `everysec` all but about 2 s at power loss, without AOF \
@@ -371,134 +216,4 @@ fn survival(wait: u32) -> String {
         1 => format!("{kept}; a replica has confirmed it"),
         wait => format!("{kept}; {wait} replicas have confirmed it"),
     }
-}
-
-/// Sends these together; an answer for each, where a server's error is still a value. Once something has failed, the rest
-/// of the call is not sent.
-async fn send(
-    lane: &Arc<Lane>,
-    commands: Commands,
-    failed: &mut Option<Error>,
-    deadline: Instant,
-) -> Vec<Result<Reply>> {
-    let count = commands.len();
-    if let Some(failed) = failed {
-        return vec![Err(failed.clone().with_effect(Effect::NotApplied)); count];
-    }
-    let error = match connection::send(lane, commands, deadline).await {
-        Ok(answers) if answers.len() == count => return answers.into_iter().map(Ok).collect(),
-        Ok(_) => error::odd_answer(),
-        Err(error) => error,
-    };
-    *failed = Some(error.clone());
-    vec![Err(error); count]
-}
-
-/// A server's refusal becomes an error.
-fn checked(answer: Result<Reply>) -> Result<Reply> {
-    let answer = answer?;
-    match answer.refusal() {
-        Some(refusal) => Err(error::refused(refusal)),
-        None => Ok(answer),
-    }
-}
-
-fn is_done(answer: &Result<Reply>) -> bool {
-    answer.as_ref().is_ok_and(|answer| answer.refusal().is_none())
-}
-
-fn is_forgotten(answer: &Result<Reply>) -> bool {
-    let refusal = answer.as_ref().ok().and_then(Reply::refusal);
-    refusal.is_some_and(|refusal| refusal.code() == "NOSCRIPT")
-}
-
-/// Which of these go together: neither too many nor too large, and no user twice, so that what is sent a second time
-/// cannot overtake what was asked for before it.
-fn chunks(runs: &[Run<'_>]) -> Vec<Range<usize>> {
-    let mut chunks = Vec::new();
-    let (mut start, mut bytes, mut users) = (0, 0, HashSet::new());
-    for (i, run) in runs.iter().enumerate() {
-        let is_full = i - start >= CHUNK_COMMANDS || bytes + run.bytes() > CHUNK_BYTES;
-        if i > start && (is_full || users.contains(&run.key)) {
-            chunks.push(start..i);
-            (start, bytes) = (i, 0);
-            users.clear();
-        }
-        bytes += run.bytes();
-        users.insert(&run.key);
-    }
-    if start < runs.len() {
-        chunks.push(start..runs.len());
-    }
-    chunks
-}
-
-fn say_read(read: &Read, commands: &mut Commands) {
-    let key = layout::storage_key(&read.subject);
-    match &read.keys {
-        Keys::Only(keys) => {
-            let keys = keys.iter().map(Key::as_str);
-            commands.push(&["HMGET", &key, MARK_FIELD].into_iter().chain(keys).collect::<Vec<_>>());
-        }
-        _ => commands.push(&["HGETALL", &key]),
-    }
-}
-
-fn profile(keys: &Keys, answer: &Reply, now: UnixMillis) -> Result<Profile> {
-    match keys {
-        Keys::Only(keys) => {
-            let Value::Array(texts) = answer.value() else { return Err(error::odd_answer()) };
-            if texts.len() != keys.len() + 1 {
-                return Err(error::odd_answer());
-            }
-            let names = std::iter::once(MARK_FIELD).chain(keys.iter().map(Key::as_str));
-            decode(names.map(str::as_bytes).zip(texts).map(Ok), keys.len(), now)
-        }
-        _ => whole_profile(answer, now),
-    }
-}
-
-/// A profile from the answer to HGETALL: names and texts in turn. Anything else would be a user with entries missing.
-pub(crate) fn whole_profile(answer: &Reply, now: UnixMillis) -> Result<Profile> {
-    let Value::Array(mut fields) = answer.value() else { return Err(error::odd_answer()) };
-    let count = fields.len() / 2;
-    if fields.len() != 2 * count {
-        return Err(error::odd_answer());
-    }
-    let named = (0..count).map(|_| match (fields.next(), fields.next()) {
-        (Some(Value::Text(name)), Some(text @ Value::Text(_))) => Ok((name, text)),
-        _ => Err(error::odd_answer()),
-    });
-    decode(named, count, now)
-}
-
-/// A profile from fields with their names, at most so many of which are entries.
-fn decode<'a>(
-    fields: impl Iterator<Item = Result<(&'a [u8], Value<'a>)>>,
-    room: usize,
-    now: UnixMillis,
-) -> Result<Profile> {
-    let (mut epoch, mut entries, mut damaged) = (None, Vec::with_capacity(room.min(MOST_ROOM)), Vec::new());
-    for field in fields {
-        let (name, text) = field?;
-        let text = match text {
-            Value::Text(text) => text,
-            Value::Nil => continue,
-            _ => return Err(error::odd_answer()),
-        };
-        if name.is_empty() {
-            let mark = headed::decode_mark(text).ok_or_else(not_ours)?;
-            epoch = mark.is_live(now).then_some(mark.epoch);
-            continue;
-        }
-        // A name that no key of ours can have is told apart as well as it can be.
-        let key = Key::new(String::from_utf8_lossy(name)).or_else(|_| Key::new("?"))?;
-        match headed::decode(text, now) {
-            Headed::Live(entry) if key.as_str().as_bytes() == name => entries.push((key, entry)),
-            Headed::Live(_) => damaged.push(Damaged::new(key, Damage::new("has a name that is no key"))),
-            Headed::Ended => {}
-            Headed::Damaged(damage) => damaged.push(Damaged::new(key, damage)),
-        }
-    }
-    Ok(Profile::new(epoch, entries, damaged, now))
 }

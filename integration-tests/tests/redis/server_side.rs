@@ -212,7 +212,7 @@ struct Older;
 #[async_trait]
 impl Fault for Older {
     async fn exchange(&self, command: Command, server: &mut Server) -> io::Result<Vec<Reply>> {
-        if command[0] == b"AUTH" && command.len() == 3 {
+        if matches!(command.as_slice(), [name, _, _] if name == b"AUTH") {
             return Ok(vec![Reply::Error("ERR wrong number of arguments for 'auth' command".into())]);
         }
         Ok(vec![server.ask(&command).await?])
