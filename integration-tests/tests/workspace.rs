@@ -69,7 +69,7 @@ fn a_feature_of_the_facade_brings_one_driver_or_sdk() {
         ("embedded", "redb"),
         ("memcached", "stickystore-memcached"),
         ("mongodb", "mongodb"),
-        ("redis", "redis"),
+        ("redis", "stickystore-redis"),
         ("growthbook", "growthbook-rust"),
     ];
     for feature in std::iter::once("").chain(drivers.iter().map(|(feature, _)| *feature)) {

@@ -46,7 +46,7 @@ fn main() {
 /// How a call goes, and the times that it took.
 type Row = fn(&Way) -> Vec<Duration>;
 
-const ROWS: [(&str, Row); 8] = [
+const ROWS: [(&str, Row); 9] = [
     ("bare async, in a task of its own runtime", |way| {
         let store = way.bare.clone();
         let calls = async move {
@@ -61,7 +61,10 @@ const ROWS: [(&str, Row); 8] = [
         way.home.block_on(way.home.spawn(calls)).unwrap()
     }),
     ("Blocking, plain thread", |way| times(|| way.blocking.ping(call()))),
-    ("Blocking, driven by its caller, plain thread", |way| times(|| way.driven.ping(call()))),
+    ("Blocking, driven, plain thread", |way| times(|| way.driven.ping(call()))),
+    ("Blocking, driven, task of a runtime", |way| {
+        way.caller.block_on(async { times(|| way.driven.ping(call())) })
+    }),
     ("Blocking, task of a multi-thread runtime", |way| {
         let blocking = way.blocking.clone();
         let task = way.callers.spawn(async move { times(|| blocking.ping(call())) });

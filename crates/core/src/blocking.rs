@@ -63,7 +63,7 @@ const OVERRUN: Duration = Duration::from_millis(50);
 /// callers: tokio's own queue, on this runtime and on a multi-thread one with one worker (a third more processor time for
 /// each call); a slot with a condition variable, or the task's own handle, in the place of a channel (as good, with more to
 /// go wrong); callers that spin for long before they sleep (a third of the calls, once they are more than the cores); a
-/// runtime's thread that spins while calls are under way (no fewer wake-ups that matter, the same time).
+/// runtime's thread that spins while calls are under way (nothing gained).
 ///
 /// A store on it may do all that it may on a current-thread runtime: not `tokio::task::block_in_place`.
 ///
@@ -101,9 +101,10 @@ impl<S: AsyncStore> Blocking<S> {
     ///
     /// One caller at a time drives: on its thread the runtime waits for its connections and timers and runs its tasks, until that
     /// caller's own call ends; then one who still waits drives. Some 10 to 20 ms after the last call, the runtime's own thread
-    /// does, so that what the store does by itself goes on; it gives way to the next call. Where a runtime cannot be entered, a
-    /// call is handed over: in a task of any runtime, on a thread that has entered one, and where a thread ends and tokio's
-    /// thread-local is gone.
+    /// does, so that what the store does by itself goes on; it gives way to the next call. Whoever drives first after a while
+    /// hears what came in the meantime, as the end of a connection, before it makes its call. Where a runtime cannot be entered, a
+    /// call is handed over: in a task of any runtime, on a thread that has entered one (as in `spawn_blocking`), and where a thread
+    /// ends and tokio's thread-local is gone.
     ///
     /// The whole table holds, if the store, its layers and its driver
     ///
@@ -116,6 +117,7 @@ impl<S: AsyncStore> Blocking<S> {
     /// Who drives does others' work too: once its own answer is there, 61 more polls of tasks at most go before it. While the
     /// operating system keeps its thread from running, the others wait, each until its deadline at most.
     ///
+    /// `examples/bridge_cost.rs`: 7.4 us for a round trip that takes 6.8 in a task, and 13.8 where it is handed over.
     /// Tried and not kept: `block_on` of one tokio runtime by all callers at once (as fast; but who waits there needs a thread-local
     /// of tokio more, and a driver that is kept keeps all), a runtime and a connection for each caller (at 8 callers twice the
     /// processor time of the server, and a half more of the client's).

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stickystore_core::{
-    AsyncStore as _, AsyncStoreExt as _, Change, EpochCheck, ErrorKind, Outcome, Read, Result, Subject, Write,
+    AsyncStore as _, AsyncStoreExt as _, Blocking, Change, EpochCheck, ErrorKind, Outcome, Read, Result,
+    Store as _, StoreExt as _, Subject, Write,
 };
 use stickystore_integration_tests::failing::{self, DEADLINE, timed};
 use stickystore_integration_tests::proxy::{Proxy, Rule};
@@ -39,6 +40,35 @@ async fn a_restart_between_two_calls_goes_unnoticed() {
     server.kill();
     server.start_again();
     assert_eq!(insert(&store, call(), &subject, "a").await.unwrap(), Outcome::Inserted);
+}
+
+#[test]
+fn a_restart_between_two_calls_goes_unnoticed_by_callers_who_drive() {
+    let Some(mut server) = server(&[]) else { return };
+    let (url, subject) = (server.url(), user("ann"));
+    let store = Blocking::open_driven(move || async move { Ok(store(&url)) }).unwrap();
+    store.ping(call()).unwrap();
+    server.kill();
+    server.start_again();
+    let inserted = store.insert(call(), &subject, EpochCheck::Ignore, key("a"), entry("v"));
+    assert_eq!(inserted.unwrap(), Outcome::Inserted);
+}
+
+#[test]
+fn callers_who_drive_are_told_at_once_that_the_server_is_dead_and_go_on_when_it_is_back() {
+    let Some(mut server) = server(&[]) else { return };
+    let url = server.url();
+    let store = Blocking::open_driven(move || async move { Ok(store(&url)) }).unwrap();
+    let together = |call_all: &(dyn Fn() + Sync)| {
+        std::thread::scope(|scope| {
+            (0..8).for_each(|_| drop(scope.spawn(|| (0..20).for_each(|_| call_all()))))
+        });
+    };
+    together(&|| store.ping(call()).unwrap());
+    server.kill();
+    together(&|| assert_eq!(store.ping(call()).unwrap_err().kind(), ErrorKind::Unavailable));
+    server.start_again();
+    together(&|| store.ping(call()).unwrap());
 }
 
 #[tokio::test]

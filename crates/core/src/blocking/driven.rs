@@ -13,12 +13,17 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
 use super::waiter::{Waiter, Woken};
 
 /// So long nobody calls before the runtime's own thread drives it again.
 const QUIET: Duration = Duration::from_millis(10);
+
+/// After so long without anybody who drove, the next who does sees first what came in the meantime: a connection that ended
+/// must not be taken for a living one.
+const UNSEEN: Duration = Duration::from_micros(100);
 
 /// What is as good as for ever, and no overflow of any clock.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -38,6 +43,8 @@ struct Seat {
     taken_by: Driver,
     /// Those who would take it, in the order in which they came.
     line: Vec<Arc<Waiter>>,
+    /// Since when nobody drives.
+    left: Option<Instant>,
     /// How many calls came.
     calls: u64,
     /// How many jobs were handed over and have not ended.
@@ -56,6 +63,13 @@ enum Driver {
     OwnThreadLeaving,
 }
 
+impl Seat {
+    /// Whether something may have come while nobody drove.
+    fn is_unseen(&self, now: Instant) -> bool {
+        self.left.is_some_and(|left| now.saturating_duration_since(left) > UNSEEN)
+    }
+}
+
 impl Driven {
     pub(super) fn new(runtime: Runtime) -> Self {
         Self { runtime: Some(runtime), seat: Mutex::default(), turn: Condvar::new(), give_way: Notify::new() }
@@ -72,12 +86,13 @@ impl Driven {
     /// Where the future does.
     pub(super) fn run<F: Future>(&self, future: F, time: Duration) -> Option<F::Output> {
         let runtime = self.runtime.as_ref()?;
-        let until = Instant::now() + time.min(FOR_EVER);
+        let now = Instant::now();
+        let until = now + time.min(FOR_EVER);
         // Where the future is dropped, too.
         let _inside = runtime.enter();
         let mut future = pin!(future);
-        let place = self.line_up();
-        let Some(waiter) = &place.waiter else { return drive(runtime, future, until) };
+        let place = self.line_up(now);
+        let Some(waiter) = &place.waiter else { return drive(runtime, place.is_unseen, future, until) };
         let waker = Waker::from(Arc::clone(waiter));
         let mut context = Context::from_waker(&waker);
         loop {
@@ -86,15 +101,17 @@ impl Driven {
             }
             match waiter.wait(until) {
                 Woken::ToLook => {}
-                Woken::ToDrive => return drive(runtime, future, until),
+                Woken::ToDrive => return drive(runtime, false, future, until),
                 Woken::TooLate => return None,
             }
         }
     }
 
     /// The seat where it is free, or a place in the line.
-    fn line_up(&self) -> Place<'_> {
+    fn line_up(&self, now: Instant) -> Place<'_> {
         let mut seat = self.seat();
+        let is_unseen = seat.is_unseen(now);
+        seat.left = None;
         seat.calls = seat.calls.wrapping_add(1);
         let waiter = match seat.taken_by {
             Driver::Nobody => {
@@ -108,7 +125,7 @@ impl Driven {
                 Some(waiter)
             }
         };
-        Place { driven: self, waiter }
+        Place { driven: self, waiter, is_unseen }
     }
 
     /// The own thread: drives while nobody calls, until nobody can.
@@ -127,6 +144,7 @@ impl Driven {
         while !seat.ended {
             if seat.taken_by == Driver::Nobody && (is_quiet || seat.handed > 0) {
                 seat.taken_by = Driver::OwnThread;
+                seat.left = None;
                 return true;
             }
             let calls = seat.calls;
@@ -144,7 +162,7 @@ impl Driven {
         if seat.taken_by == Driver::Nobody {
             self.turn.notify_one();
         }
-        Handed(Arc::downgrade(self))
+        Handed { driven: Arc::downgrade(self), is_unseen: seat.is_unseen(Instant::now()) }
     }
 
     /// Ends the own thread.
@@ -167,6 +185,7 @@ impl Driven {
     fn pass_on(&self, mut seat: MutexGuard<'_, Seat>) {
         let next = seat.line.pop();
         seat.taken_by = if next.is_some() { Driver::Caller } else { Driver::Nobody };
+        seat.left = next.is_none().then(Instant::now);
         let is_missed = next.is_none() && seat.handed > 0;
         drop(seat);
         if let Some(next) = next {
@@ -183,8 +202,24 @@ impl Driven {
 }
 
 /// Drives until this future ends, or nothing once it is too late.
-fn drive<F: Future>(runtime: &Runtime, future: Pin<&mut F>, until: Instant) -> Option<F::Output> {
-    runtime.block_on(async { timeout_at(until.into(), future).await.ok() })
+fn drive<F: Future>(
+    runtime: &Runtime,
+    is_unseen: bool,
+    future: Pin<&mut F>,
+    until: Instant,
+) -> Option<F::Output> {
+    runtime.block_on(async {
+        if is_unseen {
+            see().await;
+        }
+        timeout_at(until.into(), future).await.ok()
+    })
+}
+
+/// Lets the runtime hear what came, and then its tasks.
+async fn see() {
+    yield_now().await;
+    yield_now().await;
 }
 
 /// The seat, or a place in the line for it.
@@ -192,6 +227,7 @@ struct Place<'a> {
     driven: &'a Driven,
     /// Nobody had the seat where there is none.
     waiter: Option<Arc<Waiter>>,
+    is_unseen: bool,
 }
 
 impl Drop for Place<'_> {
@@ -207,11 +243,24 @@ impl Drop for Place<'_> {
 }
 
 /// A job that was handed over.
-pub(super) struct Handed(Weak<Driven>);
+pub(super) struct Handed {
+    driven: Weak<Driven>,
+    is_unseen: bool,
+}
+
+impl Handed {
+    /// Does it, on the runtime.
+    pub(super) async fn run(self, job: impl Future<Output = ()>) {
+        if self.is_unseen {
+            see().await;
+        }
+        job.await;
+    }
+}
 
 impl Drop for Handed {
     fn drop(&mut self) {
-        if let Some(driven) = self.0.upgrade() {
+        if let Some(driven) = self.driven.upgrade() {
             driven.seat().handed -= 1;
         }
     }

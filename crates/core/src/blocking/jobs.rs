@@ -52,10 +52,7 @@ impl Jobs {
             None => self.queue.send(Box::pin(job)),
             Some(driven) => {
                 let handed = driven.hand_over();
-                self.queue.send(Box::pin(async move {
-                    let _handed = handed;
-                    job.await;
-                }))
+                self.queue.send(Box::pin(handed.run(job)))
             }
         };
     }

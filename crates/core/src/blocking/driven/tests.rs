@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, ThreadId};
 
+use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 
@@ -143,7 +144,7 @@ fn the_own_thread_drives_while_nobody_calls_and_gives_way_to_who_does() {
         wait_until(|| own_thread_drives(&driven));
         let is_given_the_seat = async {
             while driven.seat().taken_by != Driver::Caller {
-                tokio::task::yield_now().await;
+                yield_now().await;
             }
         };
         assert_eq!(driven.run(is_given_the_seat, LONG), Some(()));
@@ -167,6 +168,49 @@ fn what_was_handed_over_is_driven_though_the_caller_who_drove_has_gone() {
     assert_eq!(driven.run(starts, LONG), Some(()));
     wait_until(|| done.load(Ordering::SeqCst) && driven.seat().handed == 0);
     driven.end();
+}
+
+#[test]
+fn what_came_while_nobody_drove_is_seen_before_the_next_call_is_made() {
+    for is_handed_over in [false, true] {
+        let driven = driven();
+        let ended = connection_that_ended(&driven);
+        wait_until(|| driven.seat().left.is_some_and(|left| left.elapsed() > UNSEEN * 2));
+        if is_handed_over {
+            let (handed, (sender, told)) = (driven.hand_over(), mpsc::channel());
+            let looks = async move { sender.send(ended.load(Ordering::SeqCst)).unwrap() };
+            // Somebody drives who came a moment later.
+            driven.runtime.as_ref().unwrap().spawn(handed.run(looks));
+            driven.seat().left = None;
+            assert!(driven.run(answered(), LONG).is_some());
+            assert_eq!(told.try_recv(), Ok(true));
+        } else {
+            assert_eq!(driven.run(async { ended.load(Ordering::SeqCst) }, LONG), Some(true));
+        }
+    }
+}
+
+/// A connection that ended while nobody drove, and whether its task knows.
+fn connection_that_ended(driven: &Driven) -> Arc<AtomicBool> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (theirs, _) = listener.accept().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let (twin, ended) = (ours.try_clone().unwrap(), Arc::new(AtomicBool::new(false)));
+    let ends = Arc::clone(&ended);
+    let opens = async move {
+        let mut connection = tokio::net::TcpStream::from_std(ours).unwrap();
+        tokio::spawn(async move {
+            let read = connection.read_u8().await;
+            ends.store(read.is_err(), Ordering::SeqCst);
+        });
+    };
+    assert_eq!(driven.run(opens, LONG), Some(()));
+    // The task waits for the connection from now on.
+    assert!(driven.run(answered(), LONG).is_some());
+    drop(theirs);
+    wait_until(|| twin.peek(&mut [0]).is_ok_and(|bytes| bytes == 0));
+    ended
 }
 
 #[test]
