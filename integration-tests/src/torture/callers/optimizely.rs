@@ -24,7 +24,8 @@ impl Caller {
         self.think().await;
         let looked_up = if self.dice.happens(700) { self.lookup(user).await } else { None };
         let knew = match (&fetched, &looked_up) {
-            (Some((_, fetched)), Some((_, looked_up))) => fetched.min(looked_up).to_owned(),
+            // Both have their receipts, and each proves what it shows.
+            (Some((_, fetched)), Some((_, looked_up))) => fetched.max(looked_up).to_owned(),
             (Some((_, knew)), None) | (None, Some((_, knew))) => *knew,
             (None, None) => None,
         };
