@@ -61,7 +61,7 @@ fn callers_who_drive_are_told_at_once_that_the_server_is_dead_and_go_on_when_it_
     let store = Blocking::open_driven(move || async move { Ok(store(&url)) }).unwrap();
     let together = |call_all: &(dyn Fn() + Sync)| {
         std::thread::scope(|scope| {
-            (0..8).for_each(|_| drop(scope.spawn(|| (0..20).for_each(|_| call_all()))))
+            (0..8).for_each(|_| drop(scope.spawn(|| (0..20).for_each(|_| call_all()))));
         });
     };
     together(&|| store.ping(call()).unwrap());

@@ -177,13 +177,12 @@ fn what_came_while_nobody_drove_is_seen_before_the_next_call_is_made() {
         let ended = connection_that_ended(&driven);
         wait_until(|| driven.seat().left.is_some_and(|left| left.elapsed() > UNSEEN * 2));
         if is_handed_over {
-            let (handed, (sender, told)) = (driven.hand_over(), mpsc::channel());
+            let (handed, (sender, told)) = (driven.hand_over(), tokio::sync::oneshot::channel());
             let looks = async move { sender.send(ended.load(Ordering::SeqCst)).unwrap() };
             // Somebody drives who came a moment later.
             driven.runtime.as_ref().unwrap().spawn(handed.run(looks));
             driven.seat().left = None;
-            assert!(driven.run(answered(), LONG).is_some());
-            assert_eq!(told.try_recv(), Ok(true));
+            assert_eq!(driven.run(told, LONG), Some(Ok(true)));
         } else {
             assert_eq!(driven.run(async { ended.load(Ordering::SeqCst) }, LONG), Some(true));
         }
