@@ -1,9 +1,12 @@
 //! What the tests of this folder have at hand: a cluster, one at a time, and what is decided there.
 
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
+use scylla::response::query_result::QueryRowsResult;
 use scylla::statement::{Consistency, Statement};
 use stickystore_cassandra::{CassandraStore, Config, Replication};
 use stickystore_core::Subject;
@@ -34,6 +37,7 @@ impl Three {
         let thrice: Replication = "3".parse().unwrap();
         let config = Config::from_url(&three.url()).unwrap();
         CassandraStore::apply_schema(&config, &thrice, within(60_000)).await.unwrap();
+        three.until_all_know_the_table().await;
         Some(three)
     }
 
@@ -59,17 +63,34 @@ impl Three {
 
     /// How many members this node knows, itself included.
     async fn members(&self, node: u8) -> Option<usize> {
-        let address = format!("127.0.0.{node}:{}", self.nodes.port());
-        let session = SessionBuilder::new().known_node(address).build().await.ok()?;
-        let gossip =
-            session.query_unpaged("SELECT status_with_port FROM system_views.gossip_info", ()).await.ok()?;
-        let gossip = gossip.into_rows_result().ok()?;
+        let gossip = self.ask(node, "SELECT status_with_port FROM system_views.gossip_info").await?;
         let normal = gossip.rows::<(Option<String>,)>().ok()?;
         let normal = normal.filter_map(Result::ok).filter_map(|(status,)| status);
         let normal = normal.filter(|status| status.starts_with("NORMAL")).count();
-        let peers = session.query_unpaged("SELECT peer FROM system.peers_v2", ()).await.ok()?;
-        let peers = peers.into_rows_result().ok()?.rows_num();
+        let peers = self.ask(node, "SELECT peer FROM system.peers_v2").await?.rows_num();
         (normal == peers + 1).then_some(normal)
+    }
+
+    /// Waits until every node knows the table: the driver waits for those only to whom it is connected.
+    async fn until_all_know_the_table(&self) {
+        let until = Instant::now() + Duration::from_secs(120);
+        let text = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'stickystore'";
+        for node in 1..=3 {
+            while self.ask(node, text).await.is_none_or(|tables| tables.rows_num() == 0) {
+                assert!(Instant::now() < until, "the nodes agree about the schema");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// What this very node answers, if it does.
+    async fn ask(&self, node: u8, text: &str) -> Option<QueryRowsResult> {
+        let address = SocketAddr::from(([127, 0, 0, node], self.nodes.port()));
+        let session = SessionBuilder::new().known_node_addr(address).build().await.ok()?;
+        let mut statement = Statement::new(text);
+        let itself = SingleTargetLoadBalancingPolicy::new(NodeIdentifier::NodeAddress(address), None);
+        statement.set_load_balancing_policy(Some(itself));
+        session.query_unpaged(statement, ()).await.ok()?.into_rows_result().ok()
     }
 
     /// What is decided of a user, by key: the revisions that stand there.
