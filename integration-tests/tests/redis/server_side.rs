@@ -46,6 +46,7 @@ async fn a_right_that_is_missing_is_denied_and_named() {
         ("~* +@all -evalsha -eval", "EVALSHA"),
         ("~* +@all -hset", "HSET"),
         ("~* +@all -hmget", "HMGET"),
+        ("~* +@all -pttl", "PTTL"),
         ("~other:* +@all", "stickystore:"),
     ] {
         let mut acl = redis::cmd("ACL");

@@ -79,7 +79,9 @@ local server
 local function swept(time)
   if time == 0 or time + grace >= now then return false end
   if not server then
-    local clock = redis.call('TIME')
+    local clock = redis.pcall('TIME')
+    -- An error that is raised would be that of all users, also of those who are written.
+    if clock.err then return false end
     server = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
   end
   return time + grace < server
@@ -142,7 +144,9 @@ return each(function(key)
   -- Writes before deletes, so that the hash, and with it its life, never ends in between.
   local broken
   if #sets > 2 then
-    local life = redis.call('PTTL', key)
+    local life = redis.pcall('PTTL', key)
+    local refused = failed(life, 'PTTL')
+    if refused then return {err = refused} end
     local raise = life ~= -1 and needed > life and (needed < math.huge and 'PEXPIRE' or life >= 0 and 'PERSIST')
     if raise and life >= 0 then broken = last_longer(raise, key, needed) end
     broken = broken or run(unpack(sets))

@@ -17,6 +17,8 @@ pub(super) struct Replay {
     key: Key,
     settings: Settings,
     call: Call,
+    /// Whether a write of them has lost before.
+    follows: bool,
     /// How many there were.
     count: usize,
     records: VecDeque<Record>,
@@ -46,6 +48,7 @@ impl Replay {
             key,
             settings: settings.clone(),
             call,
+            follows: waits,
             count: records.len(),
             records: records.iter().cloned().collect(),
             state: Running::Waits,
@@ -130,7 +133,7 @@ impl Replay {
         self.state = Running::Done;
         let Some(record) = self.records.pop_front() else { return };
         match Set::new(&record, &self.settings, self.call) {
-            Ok(set) => self.go_on(Box::new(set)),
+            Ok(set) => self.go_on(Box::new(if self.follows { set.after_another() } else { set })),
             Err(error) => self.say(Saved::Failed { error }, Vec::new()),
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Set {
     retired: Retired,
     /// Whether the record may be made: nothing was seen there, by the caller or by this set.
     may_insert: bool,
+    /// Whether a write was sent. One that a layer below sent twice may have been applied, and met what has replaced it since.
+    has_sent: bool,
     state: State,
 }
 
@@ -82,6 +84,7 @@ impl Set {
             unproven: settings.unproven(),
             retired: settings.retired().clone(),
             may_insert: proof.is_none(),
+            has_sent: false,
             state: State::Reading,
             subject: subject.clone(),
         };
@@ -135,7 +138,7 @@ impl Set {
     pub(crate) fn was_read(&mut self, stored: Result<Profile>) {
         let stored = match stored {
             Ok(stored) => stored,
-            Err(error) => return self.fail(error.with_effect(Effect::NotApplied)),
+            Err(error) => return self.fail(error.with_effect(self.effect())),
         };
         if let Some(damaged) = stored.damaged().iter().find(|damaged| damaged.key == self.key) {
             let context = format!("the stored entry {}", damaged.damage);
@@ -164,6 +167,7 @@ impl Set {
     /// What became of what was sent.
     pub(crate) fn was_written(&mut self, answer: Result<Outcome>) {
         let State::Sending(sent) = std::mem::replace(&mut self.state, State::Reading) else { return };
+        self.has_sent = true;
         match (&sent.change, answer) {
             (Change::Insert(..), Ok(Outcome::Inserted)) | (Change::Replace(..), Ok(Outcome::Replaced)) => {
                 self.done(sent.saved, sent.goals_added);
@@ -298,11 +302,22 @@ impl Set {
         self.send(Change::Replace(self.key.clone(), stands.revision, new), saved, merged.goals_added);
     }
 
+    /// A write of the same record was sent before this set.
+    pub(crate) fn after_another(mut self) -> Self {
+        self.has_sent = true;
+        self
+    }
+
+    /// What a failure leaves open while nothing is being sent.
+    fn effect(&self) -> Effect {
+        if self.has_sent { Effect::Unknown } else { Effect::NotApplied }
+    }
+
     /// Reads what stands there now, if there is time.
     fn read_again(&mut self) {
         if self.call.remaining().is_zero() {
             let context = "others kept writing to the record until the deadline; set it again";
-            self.fail(Error::new(ErrorKind::Timeout, context).with_effect(Effect::NotApplied));
+            self.fail(Error::new(ErrorKind::Timeout, context).with_effect(self.effect()));
         } else {
             self.state = State::Reading;
         }

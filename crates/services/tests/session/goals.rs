@@ -44,5 +44,23 @@ fn a_goal_of_a_commit_that_failed_is_not_said_to_be_added_until_one_succeeds() {
     assert_eq!(report.user("ann").unwrap().goals_added("c1"), ["g2"]);
 }
 
+#[test]
+fn a_record_whose_write_met_another_and_that_cannot_be_read_then_is_left_open() {
+    let bench = Bench::new();
+    let session = bench.begin();
+    session.view().set(&record("red", "g1")).unwrap();
+    let other = bench.other_vwo();
+    bench.store.before_a_write(move || drop(other.set(&record("blue", "")).unwrap()));
+    bench.store.fail_reads(1);
+    let report = session.commit();
+    // A layer below may have sent the write twice: the first was applied, and another has replaced it since.
+    assert_eq!(
+        report.error().map(stickystore_core::Error::effect),
+        Some(Effect::Unknown),
+        "{}",
+        report.to_json()
+    );
+}
+
 /// How a write fails that is not sent.
 const FAILED: (ErrorKind, Effect) = (ErrorKind::Unavailable, Effect::NotApplied);

@@ -88,7 +88,7 @@ fn a_lost_race_is_run_again_until_the_goal_is_there() {
 }
 
 #[test]
-fn whoever_loses_every_race_ends_at_the_deadline_and_nothing_was_applied() {
+fn whoever_loses_every_race_ends_at_the_deadline_and_leaves_open_what_it_had_sent() {
     const DEADLINE: Duration = Duration::from_millis(50);
     let bench = Bench::new();
     bench.set_bare("red", "");
@@ -100,7 +100,8 @@ fn whoever_loses_every_race_ends_at_the_deadline_and_nothing_was_applied() {
     let report = service.set(&record("red", "mine")).unwrap();
     assert!(started.elapsed() >= DEADLINE, "it tries until then");
     let error = report.error().unwrap();
-    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotApplied));
+    // A layer below may have sent a change twice, of which the first was applied and replaced since.
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::Unknown));
     assert_eq!(bench.stored(), stored("red", ""));
 }
 
