@@ -129,18 +129,23 @@ async fn the_timeout_of_another_caller_is_nobody_elses() {
     assert_eq!(world.gate.reads().0, 2);
 }
 
+/// Ann's load at this time, under way.
+fn loading(
+    world: &World,
+    at: u64,
+) -> tokio::task::JoinHandle<stickystore_core::Result<stickystore_core::Profile>> {
+    let cached = world.cached.clone();
+    tokio::spawn(async move { cached.load(call(at), &subject("ann")).await })
+}
+
 /// Reads at the first time, and at the second while the store's answer to the first has not come and another process has
 /// written; gives what the second is answered, and how many reads the store had.
 async fn joined_after(world: &World, at: u64) -> (Option<String>, usize) {
     world.gate.hold_reads();
-    let load = |at| {
-        let cached = world.cached.clone();
-        tokio::spawn(async move { cached.load(call(at), &subject("ann")).await })
-    };
-    let first = load(0);
+    let first = loading(world, 0);
     world.gate.held_up(1).await;
     world.put_elsewhere("ann", "blue");
-    let second = load(at);
+    let second = loading(world, at);
     tokio::task::yield_now().await;
     world.gate.release_reads();
     first.await.unwrap().unwrap();
@@ -173,13 +178,9 @@ async fn those_who_come_at_once_share_a_read_however_short_an_answer_may_be_kept
 async fn those_who_come_too_late_for_a_read_share_the_next_one() {
     let world = World::new();
     world.gate.hold_reads();
-    let load = |at| {
-        let cached = world.cached.clone();
-        tokio::spawn(async move { cached.load(call(at), &subject("ann")).await })
-    };
-    let first = load(0);
+    let first = loading(&world, 0);
     world.gate.held_up(1).await;
-    let late: Vec<_> = (0..8).map(|at| load(AGE + at)).collect();
+    let late: Vec<_> = (0..8).map(|at| loading(&world, AGE + at)).collect();
     tokio::task::yield_now().await;
     world.gate.release_reads();
     first.await.unwrap().unwrap();
