@@ -1,5 +1,7 @@
 //! The blocking API: as many threads as there are callers, beside the native blocking driver.
 
+use std::num::NonZeroUsize;
+
 use stickystore_core::{AsyncStore, Blocking, Outcome, StoreExt as _};
 use stickystore_layers::coalesce::{Bounds, Coalesced};
 
@@ -34,7 +36,8 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
             let contenders = [
                 contender("blocking", operation, threads, handed_over(open()), &crowd),
                 contender("blocking coalesced", operation, threads, handed_over(coalesced), &crowd),
-                contender("driven", operation, threads, driven(open()), &crowd),
+                contender("driven", operation, threads, driven(1, &open), &crowd),
+                contender("driven on 2", operation, threads, driven(2, &open), &crowd),
                 rivals.blocking(operation, threads, &crowd),
             ];
             let operations = options.effort.operations(operation, threads);
@@ -60,8 +63,10 @@ fn handed_over<S: AsyncStore>(store: S) -> Blocking<S> {
     Blocking::open(move || async move { Ok(store) }).expect("a runtime of its own")
 }
 
-fn driven<S: AsyncStore>(store: S) -> Blocking<S> {
-    Blocking::open_driven(move || async move { Ok(store) }).expect("a runtime of its own")
+fn driven<S: AsyncStore>(runtimes: usize, open: impl Fn() -> S) -> Blocking<S> {
+    let runtimes = NonZeroUsize::new(runtimes).expect("at least one");
+    let open = || std::future::ready(Ok(open()));
+    Blocking::open_driven_on(runtimes, open).expect("runtimes of its own")
 }
 
 fn contender<S: AsyncStore>(

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ mod home;
 mod jobs;
 mod waiter;
 
-use home::Home;
+use home::{Home, Homes};
 use jobs::Jobs;
 
 /// How long after the deadline a store that should have ended by itself is cut off.
@@ -75,13 +76,7 @@ const OVERRUN: Duration = Duration::from_millis(50);
 /// store.ping(Call::within(&SystemClock, Duration::from_secs(1)))?;
 /// # Ok::<(), stickystore_core::Error>(())
 /// ```
-pub struct Blocking<S: AsyncStore>(Arc<Inner<S>>);
-
-/// In this order: by the time that `home` is dropped, it has the last hold of the store.
-struct Inner<S: AsyncStore> {
-    store: Arc<S>,
-    home: Home<S>,
-}
+pub struct Blocking<S: AsyncStore>(Arc<Homes<S>>);
 
 impl<S: AsyncStore> Blocking<S> {
     /// Builds a runtime and opens the store on it; returns when it is open, or could not be.
@@ -93,7 +88,7 @@ impl<S: AsyncStore> Blocking<S> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<S>> + Send,
     {
-        Self::open_on(Jobs::start(), open)
+        Ok(Self::of(open_on(Jobs::start(), open)?, Vec::new()))
     }
 
     /// The same for a store that never keeps a thread: its callers drive the runtime. A call alone wakes nobody, and one
@@ -138,29 +133,34 @@ impl<S: AsyncStore> Blocking<S> {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<S>> + Send,
     {
-        Self::open_on(Jobs::start_driven(), open)
+        Ok(Self::of(open_on(Jobs::start_driven(), open)?, Vec::new()))
     }
 
-    fn open_on<F, Fut>(jobs: io::Result<Jobs>, open: F) -> Result<Self>
+    /// The same with so many stores, each on a runtime of its own, so that as many callers drive at the same time as there are
+    /// processors.
+    ///
+    /// A call is made where the fewest are under way, so which store answers it is by chance: they must be handles of one and
+    /// the same server, with nothing of their own that a caller could miss, as what a cache holds or a store in memory. One
+    /// caller alone always has the first; the others connect when they are needed, if the store does so when it is first used.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn open_driven_on<F, Fut>(runtimes: NonZeroUsize, open: F) -> Result<Self>
     where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<S>> + Send,
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<S>> + Send + 'static,
     {
-        let no_thread =
-            |error| Error::new(ErrorKind::Config, "no thread for the blocking API").with_source(error);
-        let jobs = jobs.map_err(no_thread)?;
-        let (sender, receiver) = sync_channel(1);
-        jobs.run(async move {
-            // The receiver waits for as long as this runs.
-            let _ = sender.send(open().await);
-        });
-        let store = receiver.recv().unwrap_or_else(|_| {
-            let panicked = Error::new(ErrorKind::Unexpected, "opening the store panicked");
-            Err(panicked.with_effect(Effect::NotApplied))
-        })?;
-        let store = Arc::new(store);
-        let home = Home::of(Arc::clone(&store), jobs);
-        Ok(Self(Arc::new(Inner { store, home })))
+        let one = || {
+            let opened = open();
+            open_on(Jobs::start_driven(), move || opened)
+        };
+        let first = one()?;
+        let others: Result<Vec<_>> = (1..runtimes.get()).map(|_| one()).collect();
+        Ok(Self::of(first, others?))
+    }
+
+    fn of(first: Home<S>, others: Vec<Home<S>>) -> Self {
+        Self(Arc::new(Homes::new(first, others)))
     }
 
     /// Runs one call on the own runtime, and waits for it.
@@ -169,13 +169,27 @@ impl<S: AsyncStore> Blocking<S> {
         T: Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let jobs = self.jobs(operation)?;
+        self.run_in(&self.0.enter(), call, operation, work)
+    }
+
+    fn run_in<T, Fut>(
+        &self,
+        home: &Home<S>,
+        call: Call,
+        operation: Operation,
+        work: impl FnOnce(Arc<S>) -> Fut,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let jobs = self.jobs(home, operation)?;
         let remaining = call.remaining();
         if remaining.is_zero() {
             let passed = self.fail(operation, ErrorKind::Timeout, "the deadline passed before the call");
             return Err(passed.with_effect(Effect::NotApplied));
         }
-        let future = work(Arc::clone(&self.0.store));
+        let future = work(Arc::clone(home.store()));
         let time = remaining.saturating_add(OVERRUN);
         if let Some(driven) = jobs.driven() {
             return match catch_unwind(AssertUnwindSafe(|| driven.run(future, time))) {
@@ -204,8 +218,9 @@ impl<S: AsyncStore> Blocking<S> {
     /// What of these is at hand: on the caller's thread, where it costs no wake-up.
     fn near(&self, call: Call, reads: &[Read]) -> Result<Near> {
         // In a forked child a lock of the store's may be held for ever.
-        self.jobs(Operation::Read)?;
-        let look = || Near::look(&*self.0.store, call, reads);
+        let home = self.0.first();
+        self.jobs(home, Operation::Read)?;
+        let look = || Near::look(&**home.store(), call, reads);
         catch_unwind(AssertUnwindSafe(look)).map_err(|_| self.panicked(Operation::Read))
     }
 
@@ -213,8 +228,8 @@ impl<S: AsyncStore> Blocking<S> {
         self.run(call, Operation::Read, |store| async move { store.read(call, &reads).await })
     }
 
-    fn jobs(&self, operation: Operation) -> Result<&Jobs> {
-        self.0.home.jobs().ok_or_else(|| {
+    fn jobs<'h>(&self, home: &'h Home<S>, operation: Operation) -> Result<&'h Jobs> {
+        home.jobs().ok_or_else(|| {
             let context = "this handle belongs to the parent process; open the store again in the child";
             self.fail(operation, ErrorKind::Forked, context)
         })
@@ -229,8 +244,30 @@ impl<S: AsyncStore> Blocking<S> {
     }
 
     fn fail(&self, operation: Operation, kind: ErrorKind, context: &'static str) -> Error {
-        Error::new(kind, context).with_origin(self.0.store.info().scheme, operation)
+        Error::new(kind, context).with_origin(self.info().scheme, operation)
     }
+}
+
+/// A store on this runtime.
+fn open_on<S, F, Fut>(jobs: io::Result<Jobs>, open: F) -> Result<Home<S>>
+where
+    S: AsyncStore,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<S>> + Send,
+{
+    let no_thread =
+        |error| Error::new(ErrorKind::Config, "no thread for the blocking API").with_source(error);
+    let jobs = jobs.map_err(no_thread)?;
+    let (sender, receiver) = sync_channel(1);
+    jobs.run(async move {
+        // The receiver waits for as long as this runs.
+        let _ = sender.send(open().await);
+    });
+    let store = receiver.recv().unwrap_or_else(|_| {
+        let panicked = Error::new(ErrorKind::Unexpected, "opening the store panicked");
+        Err(panicked.with_effect(Effect::NotApplied))
+    })?;
+    Ok(Home::of(Arc::new(store), jobs))
 }
 
 /// What this future answers; nothing, and the future is dropped, if its caller gives it up before.
@@ -246,7 +283,7 @@ async fn unless<F: Future>(mut given_up: oneshot::Receiver<()>, future: F) -> Op
 #[deny(clippy::missing_trait_methods)]
 impl<S: AsyncStore> Store for Blocking<S> {
     fn info(&self) -> &StoreInfo {
-        self.0.store.info()
+        self.0.first().store().info()
     }
 
     fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
@@ -287,7 +324,11 @@ impl<S: AsyncStore> Store for Blocking<S> {
     }
 
     fn close(&self, call: Call) -> Result<()> {
-        self.run(call, Operation::Close, |store| async move { store.close(call).await })?
+        let close = |home| {
+            self.run_in(home, call, Operation::Close, |store| async move { store.close(call).await })?
+        };
+        // Every one, whatever became of those before.
+        self.0.all().map(close).fold(Ok(()), Result::and)
     }
 
     fn diagnose(&self, call: Call) -> Vec<Finding> {
@@ -300,7 +341,7 @@ impl<S: AsyncStore> Store for Blocking<S> {
     }
 
     fn scan(&self) -> Option<&dyn Scan> {
-        self.0.store.scan().map(|_| self as &dyn Scan)
+        self.0.first().store().scan().map(|_| self as &dyn Scan)
     }
 }
 
@@ -327,6 +368,6 @@ impl<S: AsyncStore> Clone for Blocking<S> {
 
 impl<S: AsyncStore> fmt::Debug for Blocking<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Blocking").field(&self.0.store).finish()
+        f.debug_tuple("Blocking").field(self.0.first().store()).finish()
     }
 }

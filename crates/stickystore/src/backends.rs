@@ -76,7 +76,8 @@ pub(crate) trait Opener: Send + Sync {
 pub(crate) enum Driving {
     /// Its own thread: it costs two wake-ups, and whatever the store does keeps no caller.
     OwnThread,
-    /// Its callers: of stores that never keep a thread and need none of its thread-locals.
+    /// Its callers, on several runtimes: of stores that never keep a thread, need none of its thread-locals, and of which two
+    /// on one server are as good as one.
     #[cfg_attr(
         not(any(feature = "memcached", feature = "redis")),
         expect(dead_code, reason = "none of them is on")
@@ -132,7 +133,7 @@ where
     S: AsyncStore,
 {
     fn blocking(&self, url: &str) -> Result<Arc<dyn Store>> {
-        blocking::over(self.driving, (self.open)(url.to_owned()))
+        blocking::over_each(self.driving, || (self.open)(url.to_owned()))
     }
 
     async fn asynchronous(&self, url: String) -> Result<Arc<dyn AsyncStore>> {

@@ -1,9 +1,11 @@
 //! Opens a blocking store over the server that its argument names, forks, and calls it on both sides. Exit code 0 if
-//! both answered as they should. With the second argument `driven`, callers drive the store's runtime.
+//! both answered as they should. With a second argument, the number
+//! of runtimes, callers drive them.
 //!
 //! A process of its own, because a fork copies only the thread that forks.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,8 +21,8 @@ fn main() -> ExitCode {
     let Some(Ok(server)) = std::env::args().nth(1).map(|server| server.parse()) else {
         return ExitCode::from(2);
     };
-    let driven = std::env::args().nth(2).is_some_and(|way| way == "driven");
-    let open = || open(server, driven);
+    let runtimes = std::env::args().nth(2).and_then(|runtimes| runtimes.parse().ok());
+    let open = || open(server, runtimes);
     let Ok(store) = open() else { return ExitCode::from(10) };
     if store.ping(call()).is_err() {
         return ExitCode::from(11);
@@ -56,9 +58,13 @@ fn loads(store: &impl Store) -> std::result::Result<(), ErrorKind> {
     subject.and_then(|subject| store.load(call(), &subject)).map(drop).map_err(|error| error.kind())
 }
 
-fn open(server: SocketAddr, driven: bool) -> Result<Blocking<Waiting>> {
+fn open(server: SocketAddr, runtimes: Option<NonZeroUsize>) -> Result<Blocking<Waiting>> {
     let open = move || async move { Waiting::open(Ping::echoes(server).await?) };
-    if driven { Blocking::open_driven(open) } else { Blocking::open(open) }
+    match runtimes {
+        None => Blocking::open(open),
+        Some(NonZeroUsize::MIN) => Blocking::open_driven(open),
+        Some(runtimes) => Blocking::open_driven_on(runtimes, open),
+    }
 }
 
 fn call() -> Call {

@@ -1,5 +1,6 @@
 //! The suite, through both APIs.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use stickystore_memcached::{Config, MemcachedStore};
 
 /// The least that a server that counts in seconds can keep: the cases about sweeping wait for it.
 const GRACE: Duration = Duration::from_secs(1);
+
+const RUNTIMES: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 struct BehindItsBack(Arc<Shared>);
 
@@ -77,7 +80,7 @@ fn blocking() -> Harness {
     Harness::blocking("memcached", open).with_grace(GRACE)
 }
 
-/// As a URL opens it.
+/// As a URL opens it, wherever there are several processors.
 fn driven() -> Harness {
     let server = match Shared::get() {
         Ok(server) => server,
@@ -85,7 +88,7 @@ fn driven() -> Harness {
     };
     let open = move || {
         let opened = Arc::clone(&server);
-        let store = Blocking::open_driven(move || async move { open(&opened) })?;
+        let store = Blocking::open_driven_on(RUNTIMES, move || std::future::ready(open(&opened)))?;
         Ok(Opened::blocking(store).with_plant(BehindItsBack(Arc::clone(&server))))
     };
     Harness::blocking("memcached, driven by its callers", open).with_grace(GRACE)

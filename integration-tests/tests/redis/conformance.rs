@@ -1,5 +1,6 @@
 //! The suite, through both APIs.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::bench::behind;
 
 /// How long what ended stands. Small, because the cases about sweeping wait for it.
 pub(crate) const GRACE: Duration = Duration::from_millis(200);
+
+const RUNTIMES: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// What the suite does behind the store's back.
 pub(crate) struct Behind(pub(crate) String);
@@ -64,7 +67,7 @@ fn blocking() -> Harness {
     Harness::blocking("redis", open).with_grace(GRACE)
 }
 
-/// As a URL opens it.
+/// As a URL opens it, wherever there are several processors.
 fn driven() -> Harness {
     let server = match Shared::get() {
         Ok(server) => server,
@@ -72,7 +75,8 @@ fn driven() -> Harness {
     };
     let open = move || {
         let opened = Arc::clone(&server);
-        let store = Blocking::open_driven(move || async move { open(opened.url(), GRACE) })?;
+        let open = move || std::future::ready(open(opened.url(), GRACE));
+        let store = Blocking::open_driven_on(RUNTIMES, open)?;
         Ok(Opened::blocking(store).with_plant(Behind(server.url().to_owned())))
     };
     Harness::blocking("redis, driven by its callers", open).with_grace(GRACE)

@@ -99,6 +99,8 @@ mod told {
 #[cfg(test)]
 #[cfg(all(feature = "coalesce", feature = "redis"))]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use stickystore_core::Immediate;
     use stickystore_core::memory::MemoryStore;
 
@@ -134,6 +136,23 @@ mod tests {
         assert_eq!(leave_together(opener(), "").await, [false, true]);
         assert_eq!(leave_together(opener(), "&coalesce=on").await, [true; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=off").await, [false; 2]);
+    }
+
+    #[test]
+    fn what_layers_hold_is_held_once_and_without_them_every_processor_has_a_store() {
+        let opens = |option| {
+            let opened = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&opened);
+            let counting = move |url| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                open(url)
+            };
+            let opener = backends::together(Driving::Callers, counting);
+            drop(blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap());
+            opened.load(Ordering::SeqCst)
+        };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!([opens(""), opens("&coalesce=on")], [processors.min(4), 1]);
     }
 
     #[test]
