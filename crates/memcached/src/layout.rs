@@ -37,10 +37,8 @@ const LINE_FEED: u8 = 0x0b;
 /// Ids are percent-encoded where they have to be, so that the key is injective and no command in itself. What is hashed is
 /// the key that is too long; the item says whose it is.
 pub(crate) fn storage_key(subject: &Subject) -> String {
-    let mut key = format!("{PREFIX}:");
-    key.push_str(&escaped(subject.namespace.as_str()));
-    key.push(':');
-    key.push_str(&escaped(subject.user.as_str()));
+    let (namespace, user) = (escaped(subject.namespace.as_str()), escaped(subject.user.as_str()));
+    let key = [PREFIX, ":", &namespace, ":", &user].concat();
     if key.len() <= MAX_KEY_BYTES {
         return key;
     }

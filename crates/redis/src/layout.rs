@@ -16,19 +16,20 @@ pub(crate) const MARK_FIELD: &str = "";
 /// Both are percent-encoded where they have to be, so that the key is injective, has no hash tag of its own and means
 /// nothing to a pattern. It is at most three times as long as the ids, far below what Redis takes.
 pub(crate) fn storage_key(subject: &Subject) -> String {
-    let mut key = namespace_prefix(&subject.namespace);
-    push_escaped(&mut key, subject.user.as_str());
+    let user = subject.user.as_str();
+    let mut key = namespace_prefix(&subject.namespace, user.len());
+    push_escaped(&mut key, user);
     key
 }
 
 /// The pattern that exactly the keys of this namespace match.
 pub(crate) fn pattern(namespace: &Namespace) -> String {
-    namespace_prefix(namespace) + "*"
+    namespace_prefix(namespace, 1) + "*"
 }
 
 /// The user whose key in this namespace it is; nothing if it is nobody's.
 pub(crate) fn user_of(key: &[u8], namespace: &Namespace) -> Option<UserId> {
-    let escaped = std::str::from_utf8(key).ok()?.strip_prefix(&namespace_prefix(namespace))?;
+    let escaped = std::str::from_utf8(key).ok()?.strip_prefix(&namespace_prefix(namespace, 0))?;
     let user = percent_encoding::percent_decode_str(escaped).decode_utf8().ok()?;
     let user = UserId::new(user.as_ref()).ok()?;
     // Only what we would have written ourselves.
@@ -37,9 +38,12 @@ pub(crate) fn user_of(key: &[u8], namespace: &Namespace) -> Option<UserId> {
     (again == escaped).then_some(user)
 }
 
-fn namespace_prefix(namespace: &Namespace) -> String {
-    let mut prefix = String::from(PREFIX);
-    push_escaped(&mut prefix, namespace.as_str());
+/// With room for so many bytes behind it.
+fn namespace_prefix(namespace: &Namespace, room: usize) -> String {
+    let namespace = namespace.as_str();
+    let mut prefix = String::with_capacity(PREFIX.len() + namespace.len() + ":".len() + room);
+    prefix.push_str(PREFIX);
+    push_escaped(&mut prefix, namespace);
     prefix.push(':');
     prefix
 }
