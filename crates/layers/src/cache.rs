@@ -52,7 +52,7 @@ mod write;
 pub use config::Config;
 use held::Held;
 use memory::Memory;
-pub use preload::{Preloaded, Whom};
+pub use preload::{Preloaded, Preloading, Whom};
 use write::Writing;
 
 /// An async store with a cache around it. Clones share the cache.
