@@ -51,6 +51,11 @@
 //! as failed. When the queue is full, callers wait until their deadline or are refused at once ([`WhenFull`]); nothing is
 //! dropped to make room. With a [`Journal`], what is queued outlives the process.
 //!
+//! # When the journal does not answer
+//! What could not be written down is not queued, and its caller is told. Where nobody knows whether its record stands, that is to
+//! be taken out again ([`Depth::unforgotten`]). Until it is, it counts as one change and 256 bytes against the queue's bounds, so that
+//! the queue of a journal that never answers gets full like that of a store, and its callers wait or are refused.
+//!
 //! # Metrics (feature `metrics`)
 //!
 //! | name | kind | labels | counts |

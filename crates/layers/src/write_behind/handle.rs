@@ -34,6 +34,9 @@ pub struct Depth {
     pub changes: usize,
     /// Bytes, as [`Builder::max_bytes`] counts them.
     pub bytes: usize,
+    /// Records that stand in the journal for nothing that is queued, and are to be taken out: of each, the journal never said
+    /// whether it was written. Each counts as a change and 256 bytes against the bounds until then.
+    pub unforgotten: usize,
     /// When the oldest was queued.
     pub oldest: Option<UnixMillis>,
 }
@@ -93,7 +96,13 @@ impl<S: AsyncStore> WriteBehind<S> {
     /// How much is queued.
     pub fn depth(&self) -> Depth {
         let queue = self.shared().queue();
-        Depth { users: queue.lanes.len(), changes: queue.changes, bytes: queue.bytes, oldest: queue.oldest() }
+        Depth {
+            users: queue.lanes.len(),
+            changes: queue.changes,
+            bytes: queue.bytes,
+            unforgotten: queue.orphans,
+            oldest: queue.oldest(),
+        }
     }
 
     /// Takes nothing more, flushes until the deadline, ends the tasks, closes journal and store, and reports what was not
