@@ -3,13 +3,13 @@
 //! | what | how |
 //! |---|---|
 //! | bound | by bytes ([`Config::with_bytes`]); who was not read for longest is forgotten |
-//! | age | an answer is at most so old ([`Config::with_age`]), by the calls' own `now`; that a user has nothing, a shorter while |
+//! | age | an answer is at most so old ([`Config::with_age`]), by the calls' own `now`; that a user has nothing, or nothing any more, a shorter while |
 //! | expiry | by the call's own `now`, to the millisecond |
 //! | erased users | are not kept while a read gives their epoch: it does not say when the mark ends |
 //! | one user read by many at once | is one read of the store; whoever of them is dropped, the others get the answer. One that has been under way for longer than the age is joined by nobody |
 //! | a write through this handle | is seen by every read that begins after it; what its answers tell is kept |
 //! | a write of another handle or process | is seen when the age has passed, [`StoreInfo::reads_behind`] says so; until then a save that was decided by the older answer fails its compare at the store, and the report says so |
-//! | a failed read | is an error, which is never kept; or the older answer, if [`Config::with_stale`] allows |
+//! | a failed read | is an error, which is never kept; or the older answer, if [`Config::with_stale`] allows and the user had something |
 //!
 //! Revisions, histories, unknown and damaged members are kept as they were read. A read of some keys reads all of the user.
 //! Scans, `ping` and `diagnose` ask the store. [`Cached::preload`] reads users before anybody asks for them.
@@ -171,8 +171,12 @@ impl<S: AsyncStore> Inner<S> {
     }
 
     fn is_fresh(&self, held: &Held, now: UnixMillis) -> bool {
-        let age = if held.is_absent() { self.absent_millis } else { self.age_millis };
-        is_within(held.at, now, age)
+        is_within(held.at, now, self.age_of(held, now, self.age_millis))
+    }
+
+    /// How old this may be, if what is held of a user who has something may be so old.
+    fn age_of(&self, held: &Held, now: UnixMillis, age: u64) -> u64 {
+        if held.has_nothing(now) { age.min(self.absent_millis) } else { age }
     }
 
     /// Whether the store has to answer, as a call is closed or too late.
@@ -180,7 +184,8 @@ impl<S: AsyncStore> Inner<S> {
         self.is_closed.load(Ordering::Acquire) || Instant::now() >= call.deadline
     }
 
-    /// This answer, or an older one where it says that the store failed and the configuration allows it.
+    /// This answer, or an older one where it says that the store failed and the configuration allows it. That a user has nothing
+    /// gets no older by it: who is told so decides anew, and what there may be by now is not kept.
     fn or_stale(&self, call: Call, read: &Read, answer: Result<Profile>) -> Result<Profile> {
         let (Err(error), Some(stale)) = (&answer, self.config.stale) else {
             return answer;
@@ -188,7 +193,9 @@ impl<S: AsyncStore> Inner<S> {
         if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
             return answer;
         }
-        let held = self.memory.get(&read.subject).filter(|held| is_within(held.at, call.now, millis(stale)));
+        let is_usable =
+            |held: &Held| is_within(held.at, call.now, self.age_of(held, call.now, millis(stale)));
+        let held = self.memory.get(&read.subject).filter(is_usable);
         held.map_or(answer, |held| {
             numbers::stale(self.info.scheme);
             Ok(keyed(held.profile(call.now), &read.keys, call.now))
