@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use stickystore_core::{
     AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, ErrorKind, Finding, Keys, Namespace,
-    Outcome, Page, Profile, Read, Result, StoreInfo, Subject, UnixMillis, Write, async_trait,
+    Outcome, Page, Profile, Read, Result, Severity, StoreInfo, Subject, UnixMillis, Write, async_trait,
 };
 
 mod after;
@@ -81,18 +81,24 @@ struct Inner<S> {
     age_millis: u64,
     absent_millis: u64,
     memory: Memory,
+    /// Whether it keeps anything: not what a queue may change at any time.
+    keeps: bool,
     is_closed: AtomicBool,
 }
 
 impl<S: AsyncStore> Cached<S> {
-    /// Keeps what is read from this store.
+    /// Keeps what is read from this store; nothing if that [shows what is queued](StoreInfo::shows_queued), whose place is around
+    /// the cache.
     pub fn new(store: S, config: &Config) -> Self {
-        let behind = config.oldest().max(store.info().reads_behind.unwrap_or_default());
-        let info = store.info().clone().reads_behind(behind);
+        let keeps = !store.info().shows_queued;
+        let mut info = store.info().clone();
+        if keeps {
+            info = info.reads_behind(config.oldest().max(store.info().reads_behind.unwrap_or_default()));
+        }
         let (age_millis, absent_millis) = (millis(config.age), millis(config.absent_age.min(config.age)));
         let (config, memory) = (config.clone(), Memory::new(config));
         let is_closed = AtomicBool::new(false);
-        Self(Arc::new(Inner { store, info, config, age_millis, absent_millis, memory, is_closed }))
+        Self(Arc::new(Inner { store, info, config, age_millis, absent_millis, memory, keeps, is_closed }))
     }
 
     /// The store.
@@ -157,7 +163,7 @@ impl<S: AsyncStore> Inner<S> {
     }
 
     fn hit(&self, now: UnixMillis, subject: &Subject) -> Option<Profile> {
-        let held = self.memory.get(subject)?;
+        let held = self.memory.get(subject).filter(|_| self.keeps)?;
         if !self.is_fresh(&held, now) || self.is_closed.load(Ordering::Acquire) {
             return None;
         }
@@ -179,9 +185,9 @@ impl<S: AsyncStore> Inner<S> {
         if held.has_nothing(now) { age.min(self.absent_millis) } else { age }
     }
 
-    /// Whether the store has to answer, as a call is closed or too late.
+    /// Whether the store has to answer, as nothing is kept, or a call is closed or too late.
     fn is_refused(&self, call: Call) -> bool {
-        self.is_closed.load(Ordering::Acquire) || Instant::now() >= call.deadline
+        !self.keeps || self.is_closed.load(Ordering::Acquire) || Instant::now() >= call.deadline
     }
 
     /// This answer, or an older one where it says that the store failed and the configuration allows it. That a user has nothing
@@ -264,7 +270,13 @@ impl<S: AsyncStore> AsyncStore for Cached<S> {
     }
 
     async fn diagnose(&self, call: Call) -> Vec<Finding> {
-        self.0.store.diagnose(call).await
+        let mut findings = self.0.store.diagnose(call).await;
+        if !self.0.keeps {
+            let what = "the cache stands around a queue of writes, and keeps nothing";
+            let mend = "put the queue around the cache";
+            findings.push(Finding::new("cache-around-queue", Severity::Note, what, mend));
+        }
+        findings
     }
 
     fn scan(&self) -> Option<&dyn AsyncScan> {

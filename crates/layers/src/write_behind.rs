@@ -41,6 +41,12 @@
 //! - What was not written is in a report, entry by entry: refused by a winner, erased, expired, failed, left behind. The last
 //!   10 000 are kept for it, and what is beyond is counted.
 //!
+//! # Which way round
+//! The queue stands around all other layers: `WriteBehind::over(layers.build())`. A cache inside it answers reads, which
+//! lie under what is queued, and sees each write when it leaves. A cache around it could not: [`enqueue`](WriteBehind::enqueue) is no call of a
+//! store, so that what was held would hide what is queued until its age has passed. Such a cache therefore holds nothing
+//! ([`StoreInfo::shows_queued`](stickystore_core::StoreInfo::shows_queued)), every read passes through it, and `diagnose` says so.
+//!
 //! # What may be queued
 //! Inserts that carry an epoch check, replacements and removals of a revision: what cannot undo anything that its writer has
 //! not seen, however late it arrives, and can be sent again. Every attempt has the same revision, epoch check and expiry. A put

@@ -158,7 +158,8 @@ impl<S: AsyncStore> Preloading<S> {
 
     /// Ends where nobody is left, or no more would fit.
     fn read_up(&mut self, is_last: bool) {
-        self.so_far.is_full |= !is_last && self.cached.0.memory.is_full();
+        let Inner { memory, keeps, .. } = &*self.cached.0;
+        self.so_far.is_full |= !is_last && (!keeps || memory.is_full());
         if is_last || self.so_far.is_full {
             self.rest = None;
         }

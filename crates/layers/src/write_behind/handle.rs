@@ -59,8 +59,10 @@ impl<S: AsyncStore> WriteBehind<S> {
         }
         let queue = Mutex::new(queue);
         let (work, ink, changed) = Default::default();
+        let info = store.info().clone().showing_queued();
+        let journaling = journal.clone();
         let shared =
-            Shared { store, journal: journal.clone(), queue, times, when_full, clock, work, ink, changed };
+            Shared { store, info, journal: journaling, queue, times, when_full, clock, work, ink, changed };
         let shared = Arc::new(shared);
         let mut tasks = vec![runtime.spawn(Arc::clone(&shared).sending())];
         tasks.extend(journal.map(|journal| runtime.spawn(Arc::clone(&shared).recording(journal))));

@@ -110,6 +110,9 @@ fn all() -> Harness {
 
 conformance_tests!(all_layers, all);
 
+#[cfg(feature = "write-behind")]
+mod queue;
+
 /// A store whose reads fail so often before one succeeds.
 #[derive(Debug)]
 struct Failing {
