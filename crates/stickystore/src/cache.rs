@@ -50,9 +50,8 @@ pub struct Cache {
 /// let sticky = stickystore::open_async("memory:?namespace=shop&cache=64MiB").await?;
 /// let cache = sticky.cache()?;
 /// let some = cache.preload(["ann", "bob"], Duration::from_secs(60), |_| {}).await?;
-/// assert_eq!((some.users, cache.users_held()), (2, 2));
+/// assert_eq!(some.users, 2);
 /// cache.forget("ann")?;
-/// assert_eq!(cache.users_held(), 1);
 /// # Ok(())
 /// # }
 /// ```
@@ -115,14 +114,12 @@ impl Cache {
     /// [`erase`](Sticky::erase).
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] if it is no user id.
+    /// [`ErrorKind::Invalid`] if it is no user id; those of every blocking call, as in a forked child.
     pub fn forget(&self, user: &str) -> Result<()> {
-        self.cache.forget(user)
-    }
-
-    /// How many users are held.
-    pub fn users_held(&self) -> usize {
-        self.cache.users_held()
+        let AsyncCache { held, settings } = self.cache.clone();
+        let subject = settings.subject(user)?;
+        // Not here: in a forked child a lock of the cache's may be held for ever, and there this is refused.
+        self.on.run(settings.call(), Operation::Read, |_| async move { held.forget(&subject) })
     }
 
     fn all_pages(
@@ -171,15 +168,10 @@ impl AsyncCache {
     /// See [`Cache::forget`].
     ///
     /// # Errors
-    /// As there.
+    /// [`ErrorKind::Invalid`] if it is no user id.
     pub fn forget(&self, user: &str) -> Result<()> {
         self.held.forget(&self.settings.subject(user)?);
         Ok(())
-    }
-
-    /// How many users are held.
-    pub fn users_held(&self) -> usize {
-        self.held.users_held()
     }
 
     fn some<U: AsRef<str>>(&self, users: impl IntoIterator<Item = U>) -> Result<Pages> {

@@ -90,14 +90,11 @@ impl<S: AsyncStore> Cached<S> {
     /// ```
     pub fn preloading(&self, whom: Whom<'_>) -> Preloading<S> {
         let rest = match whom {
-            Whom::Users(subjects) => Rest::Users(subjects.iter().cloned().collect()),
-            Whom::All(namespace) => Rest::All(namespace.clone(), None),
+            Whom::Users([]) => None,
+            Whom::Users(subjects) => Some(Rest::Users(subjects.iter().cloned().collect())),
+            Whom::All(namespace) => Some(Rest::All(namespace.clone(), None)),
         };
-        let is_nobody = matches!(&rest, Rest::Users(subjects) if subjects.is_empty());
-        let mut preloading =
-            Preloading { cached: self.clone(), rest: Some(rest), so_far: Preloaded::default() };
-        preloading.read_up(is_nobody);
-        preloading
+        Preloading { cached: self.clone(), rest, so_far: Preloaded::default() }
     }
 }
 
@@ -118,13 +115,15 @@ enum Rest {
 }
 
 impl<S: AsyncStore> Preloading<S> {
-    /// Reads the next page, of some hundred users, and tells how far it is. What it holds ages from this call's `now`. After
-    /// the end it reads nothing.
+    /// Reads the next page, of some hundred users, and tells how far it is; or ends, if the cache is full. What it holds ages
+    /// from this call's `now`. After the end it reads nothing.
     ///
     /// # Errors
     /// As [`Cached::preload`]. Asking again goes on with the page that failed.
     pub async fn page(&mut self, call: Call) -> Result<Preloaded> {
+        self.so_far.is_full |= self.rest.is_some() && self.cached.0.has_no_room();
         let is_last = match &mut self.rest {
+            _ if self.so_far.is_full => true,
             None => true,
             Some(Rest::Users(subjects)) => {
                 let reads: Vec<_> = subjects.iter().take(PAGE).cloned().map(Read::all).collect();
@@ -142,11 +141,13 @@ impl<S: AsyncStore> Preloading<S> {
                 cursor.is_none()
             }
         };
-        self.read_up(is_last);
+        if is_last {
+            self.rest = None;
+        }
         Ok(self.so_far)
     }
 
-    /// Whether nobody is left, or the cache is full.
+    /// Whether nobody is left, or a page found the cache full.
     pub fn is_finished(&self) -> bool {
         self.rest.is_none()
     }
@@ -154,15 +155,6 @@ impl<S: AsyncStore> Preloading<S> {
     /// How far it is.
     pub fn so_far(&self) -> Preloaded {
         self.so_far
-    }
-
-    /// Ends where nobody is left, or no more would fit.
-    fn read_up(&mut self, is_last: bool) {
-        let Inner { memory, keeps, .. } = &*self.cached.0;
-        self.so_far.is_full |= !is_last && (!keeps || memory.is_full());
-        if is_last || self.so_far.is_full {
-            self.rest = None;
-        }
     }
 }
 
@@ -174,6 +166,10 @@ struct Ahead {
 }
 
 impl<S: AsyncStore> Inner<S> {
+    fn has_no_room(&self) -> bool {
+        !self.keeps || self.memory.is_full()
+    }
+
     async fn page(&self, call: Call, namespace: &Namespace, cursor: Option<&Cursor>) -> Result<Ahead> {
         let under_way = UnderWay::begin(&self.memory);
         let page = self.store.scan_users(call, namespace, cursor, PAGE).await?;
