@@ -163,8 +163,24 @@ impl<S: AsyncStore> Blocking<S> {
         Self(Arc::new(Homes::new(first, others)))
     }
 
-    /// Runs one call on the own runtime, and waits for it.
-    fn run<T, Fut>(&self, call: Call, operation: Operation, work: impl FnOnce(Arc<S>) -> Fut) -> Result<T>
+    /// Runs one call on the store's runtime, and waits for it: what a layer can do besides a store's methods, from every place
+    /// that they can be called from. `work` is given the store, and should end by the call's deadline; it is dropped 50 ms later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickystore_core::memory::MemoryStore;
+    /// use stickystore_core::{AsyncStore, Blocking, Call, Immediate, Operation, SystemClock};
+    ///
+    /// let store = Blocking::open(|| async { Ok(Immediate::new(MemoryStore::new())) })?;
+    /// let call = Call::within(&SystemClock, Duration::from_secs(1));
+    /// let scheme = store.run(call, Operation::Ping, |store| async move { store.info().scheme })?;
+    /// assert_eq!(scheme, "memory");
+    /// # Ok::<(), stickystore_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As the table says, with this operation: [`ErrorKind::Timeout`], [`ErrorKind::Unexpected`], [`ErrorKind::Forked`].
+    pub fn run<T, Fut>(&self, call: Call, operation: Operation, work: impl FnOnce(Arc<S>) -> Fut) -> Result<T>
     where
         T: Send + 'static,
         Fut: Future<Output = T> + Send + 'static,

@@ -35,6 +35,9 @@ pub struct StoreInfo {
     /// How old an answer to a read may be at most, where it is not as of the call: so long a read may miss what others
     /// wrote by another handle. What this handle and its clones wrote, a read never misses.
     pub reads_behind: Option<Duration>,
+    /// Whether reads show what waits in this process to be written, which no call of the store's methods tells: a layer that
+    /// keeps answers has nothing to keep here.
+    pub shows_queued: bool,
 }
 
 impl StoreInfo {
@@ -49,6 +52,7 @@ impl StoreInfo {
             eviction: Eviction::Never,
             limits: Limits { entry_bytes: Limits::ENTRY_BYTES, user_bytes: None },
             reads_behind: None,
+            shows_queued: false,
         }
     }
 
@@ -56,6 +60,13 @@ impl StoreInfo {
     #[must_use]
     pub const fn reads_behind(mut self, behind: Duration) -> Self {
         self.reads_behind = Some(behind);
+        self
+    }
+
+    /// Declares that reads show what waits in this process to be written.
+    #[must_use]
+    pub const fn showing_queued(mut self) -> Self {
+        self.shows_queued = true;
         self
     }
 

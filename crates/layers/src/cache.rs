@@ -3,13 +3,13 @@
 //! | what | how |
 //! |---|---|
 //! | bound | by bytes ([`Config::with_bytes`]); who was not read for longest is forgotten |
-//! | age | an answer is at most so old ([`Config::with_age`]), by the calls' own `now`; that a user has nothing, a shorter while |
+//! | age | an answer is at most so old ([`Config::with_age`]), by the calls' own `now`; that a user has nothing, or nothing any more, a shorter while |
 //! | expiry | by the call's own `now`, to the millisecond |
 //! | erased users | are not kept while a read gives their epoch: it does not say when the mark ends |
 //! | one user read by many at once | is one read of the store; whoever of them is dropped, the others get the answer. One that has been under way for longer than the age is joined by nobody |
 //! | a write through this handle | is seen by every read that begins after it; what its answers tell is kept |
 //! | a write of another handle or process | is seen when the age has passed, [`StoreInfo::reads_behind`] says so; until then a save that was decided by the older answer fails its compare at the store, and the report says so |
-//! | a failed read | is an error, which is never kept; or the older answer, if [`Config::with_stale`] allows |
+//! | a failed read | is an error, which is never kept; or the older answer, if [`Config::with_stale`] allows and the user had something |
 //!
 //! Revisions, histories, unknown and damaged members are kept as they were read. A read of some keys reads all of the user.
 //! Scans, `ping` and `diagnose` ask the store. [`Cached::preload`] reads users before anybody asks for them.
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use stickystore_core::{
     AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Cursor, Erase, ErrorKind, Finding, Keys, Namespace,
-    Outcome, Page, Profile, Read, Result, StoreInfo, Subject, UnixMillis, Write, async_trait,
+    Outcome, Page, Profile, Read, Result, Severity, StoreInfo, Subject, UnixMillis, Write, async_trait,
 };
 
 mod after;
@@ -52,7 +52,7 @@ mod write;
 pub use config::Config;
 use held::Held;
 use memory::Memory;
-pub use preload::{Preloaded, Whom};
+pub use preload::{Preloaded, Preloading, Whom};
 use write::Writing;
 
 /// An async store with a cache around it. Clones share the cache.
@@ -81,18 +81,24 @@ struct Inner<S> {
     age_millis: u64,
     absent_millis: u64,
     memory: Memory,
+    /// Whether it keeps anything: not what a queue may change at any time.
+    keeps: bool,
     is_closed: AtomicBool,
 }
 
 impl<S: AsyncStore> Cached<S> {
-    /// Keeps what is read from this store.
+    /// Keeps what is read from this store; nothing if that [shows what is queued](StoreInfo::shows_queued), whose place is around
+    /// the cache.
     pub fn new(store: S, config: &Config) -> Self {
-        let behind = config.oldest().max(store.info().reads_behind.unwrap_or_default());
-        let info = store.info().clone().reads_behind(behind);
+        let keeps = !store.info().shows_queued;
+        let mut info = store.info().clone();
+        if keeps {
+            info = info.reads_behind(config.oldest().max(store.info().reads_behind.unwrap_or_default()));
+        }
         let (age_millis, absent_millis) = (millis(config.age), millis(config.absent_age.min(config.age)));
         let (config, memory) = (config.clone(), Memory::new(config));
         let is_closed = AtomicBool::new(false);
-        Self(Arc::new(Inner { store, info, config, age_millis, absent_millis, memory, is_closed }))
+        Self(Arc::new(Inner { store, info, config, age_millis, absent_millis, memory, keeps, is_closed }))
     }
 
     /// The store.
@@ -157,7 +163,7 @@ impl<S: AsyncStore> Inner<S> {
     }
 
     fn hit(&self, now: UnixMillis, subject: &Subject) -> Option<Profile> {
-        let held = self.memory.get(subject)?;
+        let held = self.memory.get(subject).filter(|_| self.keeps)?;
         if !self.is_fresh(&held, now) || self.is_closed.load(Ordering::Acquire) {
             return None;
         }
@@ -171,16 +177,21 @@ impl<S: AsyncStore> Inner<S> {
     }
 
     fn is_fresh(&self, held: &Held, now: UnixMillis) -> bool {
-        let age = if held.is_absent() { self.absent_millis } else { self.age_millis };
-        is_within(held.at, now, age)
+        is_within(held.at, now, self.age_of(held, now, self.age_millis))
     }
 
-    /// Whether the store has to answer, as a call is closed or too late.
+    /// How old this may be, if what is held of a user who has something may be so old.
+    fn age_of(&self, held: &Held, now: UnixMillis, age: u64) -> u64 {
+        if held.has_nothing(now) { age.min(self.absent_millis) } else { age }
+    }
+
+    /// Whether the store has to answer, as nothing is kept, or a call is closed or too late.
     fn is_refused(&self, call: Call) -> bool {
-        self.is_closed.load(Ordering::Acquire) || Instant::now() >= call.deadline
+        !self.keeps || self.is_closed.load(Ordering::Acquire) || Instant::now() >= call.deadline
     }
 
-    /// This answer, or an older one where it says that the store failed and the configuration allows it.
+    /// This answer, or an older one where it says that the store failed and the configuration allows it. That a user has nothing
+    /// gets no older by it: who is told so decides anew, and what there may be by now is not kept.
     fn or_stale(&self, call: Call, read: &Read, answer: Result<Profile>) -> Result<Profile> {
         let (Err(error), Some(stale)) = (&answer, self.config.stale) else {
             return answer;
@@ -188,7 +199,9 @@ impl<S: AsyncStore> Inner<S> {
         if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) {
             return answer;
         }
-        let held = self.memory.get(&read.subject).filter(|held| is_within(held.at, call.now, millis(stale)));
+        let is_usable =
+            |held: &Held| is_within(held.at, call.now, self.age_of(held, call.now, millis(stale)));
+        let held = self.memory.get(&read.subject).filter(is_usable);
         held.map_or(answer, |held| {
             numbers::stale(self.info.scheme);
             Ok(keyed(held.profile(call.now), &read.keys, call.now))
@@ -257,7 +270,13 @@ impl<S: AsyncStore> AsyncStore for Cached<S> {
     }
 
     async fn diagnose(&self, call: Call) -> Vec<Finding> {
-        self.0.store.diagnose(call).await
+        let mut findings = self.0.store.diagnose(call).await;
+        if !self.0.keeps {
+            let what = "the cache stands around a queue of writes, and keeps nothing";
+            let mend = "put the queue around the cache";
+            findings.push(Finding::new("cache-around-queue", Severity::Note, what, mend));
+        }
+        findings
     }
 
     fn scan(&self) -> Option<&dyn AsyncScan> {

@@ -7,6 +7,8 @@
 //! | `resilience` | its retries and places are for round trips |
 //! | `coalesce` | what leaves together are round trips; each caller has its own retries |
 //! | the store | |
+//!
+//! `write_behind` is not among them, since it is more than a store. It goes around all of them; its documentation says why.
 
 use std::sync::Arc;
 

@@ -41,6 +41,12 @@
 //! - What was not written is in a report, entry by entry: refused by a winner, erased, expired, failed, left behind. The last
 //!   10 000 are kept for it, and what is beyond is counted.
 //!
+//! # Which way round
+//! The queue stands around all other layers: `WriteBehind::over(layers.build())`. A cache inside it answers reads, which
+//! lie under what is queued, and sees each write when it leaves. A cache around it could not: [`enqueue`](WriteBehind::enqueue) is no call of a
+//! store, so that what was held would hide what is queued until its age has passed. Such a cache therefore holds nothing
+//! ([`StoreInfo::shows_queued`](stickystore_core::StoreInfo::shows_queued)), every read passes through it, and `diagnose` says so.
+//!
 //! # What may be queued
 //! Inserts that carry an epoch check, replacements and removals of a revision: what cannot undo anything that its writer has
 //! not seen, however late it arrives, and can be sent again. Every attempt has the same revision, epoch check and expiry. A put
@@ -50,6 +56,11 @@
 //! What is queued is kept and tried again, with growing and random waits, until its queue age has passed; then it is reported
 //! as failed. When the queue is full, callers wait until their deadline or are refused at once ([`WhenFull`]); nothing is
 //! dropped to make room. With a [`Journal`], what is queued outlives the process.
+//!
+//! # When the journal does not answer
+//! What could not be written down is not queued, and its caller is told. Where nobody knows whether its record stands, that is to
+//! be taken out again ([`Depth::unforgotten`]). Until it is, it counts as one change and 256 bytes against the queue's bounds, so that
+//! the queue of a journal that never answers gets full like that of a store, and its callers wait or are refused.
 //!
 //! # Metrics (feature `metrics`)
 //!

@@ -12,6 +12,7 @@ use stickystore_services::optimizely::AsyncUserProfileService;
 use stickystore_services::session::AsyncSession;
 use stickystore_services::vwo::AsyncUserStorageService;
 
+use crate::cache::Held;
 use crate::erasure::Erasure;
 use crate::export;
 use crate::sticky::was_put;
@@ -31,16 +32,21 @@ use crate::sticky::was_put;
 pub struct AsyncSticky {
     store: Arc<dyn AsyncStore>,
     settings: Settings,
+    #[cfg_attr(
+        not(any(feature = "cache", feature = "write-behind")),
+        expect(dead_code, reason = "a store without a cache has nothing to read ahead")
+    )]
+    pub(crate) held: Held,
 }
 
 impl AsyncSticky {
     /// Over a store that is open already.
     pub fn new(store: impl AsyncStore, settings: Settings) -> Self {
-        Self { store: Arc::new(store), settings }
+        Self::of((Arc::new(store), Held::none()), settings)
     }
 
-    pub(crate) fn of(store: Arc<dyn AsyncStore>, settings: Settings) -> Self {
-        Self { store, settings }
+    pub(crate) fn of((store, held): (Arc<dyn AsyncStore>, Held), settings: Settings) -> Self {
+        Self { store, settings, held }
     }
 
     /// The same store with other settings.

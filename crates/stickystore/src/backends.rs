@@ -8,7 +8,7 @@ use stickystore_core::{AsyncStore, Result, Store};
 mod blocking;
 mod memory;
 
-pub(crate) use blocking::over as blocking_over;
+pub(crate) use blocking::in_layers as blocking_in_layers;
 
 #[cfg(feature = "cassandra")]
 mod cassandra;

@@ -3,6 +3,11 @@
 mod address;
 mod async_sticky;
 mod backends;
+#[cfg(feature = "cache")]
+pub mod cache;
+#[cfg(not(feature = "cache"))]
+#[path = "no_cache.rs"]
+mod cache;
 mod erasure;
 mod export;
 mod layered;

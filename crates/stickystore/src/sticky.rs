@@ -12,6 +12,7 @@ use stickystore_services::optimizely::UserProfileService;
 use stickystore_services::session::Session;
 use stickystore_services::vwo::UserStorageService;
 
+use crate::cache::BlockingHeld;
 use crate::erasure::Erasure;
 use crate::export;
 
@@ -30,16 +31,21 @@ use crate::export;
 pub struct Sticky {
     store: Arc<dyn Store>,
     settings: Settings,
+    #[cfg_attr(
+        not(feature = "cache"),
+        expect(dead_code, reason = "a store without a cache has nothing to read ahead")
+    )]
+    pub(crate) held: BlockingHeld,
 }
 
 impl Sticky {
     /// Over a store that is open already.
     pub fn new(store: impl Store, settings: Settings) -> Self {
-        Self { store: Arc::new(store), settings }
+        Self::of((Arc::new(store), BlockingHeld::none()), settings)
     }
 
-    pub(crate) fn of(store: Arc<dyn Store>, settings: Settings) -> Self {
-        Self { store, settings }
+    pub(crate) fn of((store, held): (Arc<dyn Store>, BlockingHeld), settings: Settings) -> Self {
+        Self { store, settings, held }
     }
 
     /// The same store with other settings.

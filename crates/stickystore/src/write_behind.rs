@@ -85,7 +85,8 @@ impl AsyncSticky {
         let settings = self.settings().clone();
         let builder = WriteBehind::over(Arc::clone(self.store())).clock(Bound(settings.clone()));
         let queue = change(builder).start(within(&settings, START)).await?;
-        let sticky = Self::new(queue.clone(), settings);
+        // The cache is behind the queue, and is read ahead all the same.
+        let sticky = Self::of((Arc::new(queue.clone()), self.held), settings);
         Ok(Behind { queue, sticky })
     }
 }

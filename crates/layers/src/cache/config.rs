@@ -48,7 +48,7 @@ impl Config {
         self
     }
 
-    /// How old the answer may be that a user has nothing.
+    /// How old the answer may be that a user has nothing, or nothing any more as all has expired.
     #[must_use]
     pub fn with_absent_age(mut self, age: Duration) -> Self {
         self.absent_age = age;
@@ -57,6 +57,10 @@ impl Config {
 
     /// When the store cannot be reached or does not answer in time, what was read before is answered once more, if it is
     /// not older than this. Without it, and where nothing is held, such a read is an error.
+    ///
+    /// That a user has nothing is never answered so: it is no older than [`with_absent_age`](Self::with_absent_age) says, and then
+    /// an error. There is nothing to keep in it, and an SDK that is told "nothing" decides anew, where another process may have
+    /// decided since. Who wants that all the same says so where lookups fail: `failed_lookup=absent`.
     ///
     /// What has expired is left out all the same, and what this process wrote or erased meanwhile is never passed over.
     #[must_use]

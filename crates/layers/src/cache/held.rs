@@ -63,17 +63,26 @@ impl Held {
         Some((Subject::new(of.namespace.clone(), user), held))
     }
 
-    pub(super) fn is_absent(&self) -> bool {
+    /// Whether it is that the user has nothing, as of this time: there was nothing, or all of it has expired.
+    pub(super) fn has_nothing(&self, now: UnixMillis) -> bool {
         self.bytes == 0
+            || !self.is_whole(now)
+                && self.profile.damaged().is_empty()
+                && self.profile.entries().all(|(_, entry)| !entry.expiry.is_live(now))
     }
 
     /// The profile as of this time, which is not before that of the read.
     pub(super) fn profile(self, now: UnixMillis) -> Profile {
-        if now.get() - self.at.get() < u64::from(self.whole_seconds) * 1_000 {
+        if self.is_whole(now) {
             return self.profile;
         }
         let damaged = self.profile.damaged().to_vec();
         Profile::new(None, self.profile, damaged, now)
+    }
+
+    /// Whether it is sure, quickly, that nothing of it has expired by this time.
+    fn is_whole(&self, now: UnixMillis) -> bool {
+        now.get().saturating_sub(self.at.get()) < u64::from(self.whole_seconds) * 1_000
     }
 
     /// What it costs, in bytes.

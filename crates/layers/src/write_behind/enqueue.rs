@@ -87,7 +87,10 @@ impl<S: AsyncStore> WriteBehind<S> {
                 }
                 if call.remaining().is_zero() {
                     numbers::refused(queue.store, "timeout");
-                    let context = "the deadline passed before there was room in the queue";
+                    let context = format!(
+                        "the deadline passed before there was room in the queue; {}",
+                        queue.filling()
+                    );
                     return Err(fail(ErrorKind::Timeout, context).with_effect(Effect::NotApplied));
                 }
                 match queue.room(&write) {
@@ -130,7 +133,7 @@ impl<S: AsyncStore> WriteBehind<S> {
                     }
                     Room::Full if shared.when_full == WhenFull::Fail => {
                         numbers::refused(queue.store, "full");
-                        let context = "the queue is full; the store takes less than is queued";
+                        let context = format!("the queue is full; {}", queue.filling());
                         return Err(fail(ErrorKind::Full, context));
                     }
                     Room::Full => {}

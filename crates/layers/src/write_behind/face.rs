@@ -51,7 +51,7 @@ impl<S: AsyncStore> WriteBehind<S> {
 #[async_trait]
 impl<S: AsyncStore> AsyncStore for WriteBehind<S> {
     fn info(&self) -> &StoreInfo {
-        self.shared().store.info()
+        &self.shared().info
     }
 
     async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {

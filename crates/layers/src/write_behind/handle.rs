@@ -34,6 +34,9 @@ pub struct Depth {
     pub changes: usize,
     /// Bytes, as [`Builder::max_bytes`] counts them.
     pub bytes: usize,
+    /// Records that stand in the journal for nothing that is queued, and are to be taken out: of each, the journal never said
+    /// whether it was written. Each counts as a change and 256 bytes against the bounds until then.
+    pub unforgotten: usize,
     /// When the oldest was queued.
     pub oldest: Option<UnixMillis>,
 }
@@ -56,8 +59,10 @@ impl<S: AsyncStore> WriteBehind<S> {
         }
         let queue = Mutex::new(queue);
         let (work, ink, changed) = Default::default();
+        let info = store.info().clone().showing_queued();
+        let journaling = journal.clone();
         let shared =
-            Shared { store, journal: journal.clone(), queue, times, when_full, clock, work, ink, changed };
+            Shared { store, info, journal: journaling, queue, times, when_full, clock, work, ink, changed };
         let shared = Arc::new(shared);
         let mut tasks = vec![runtime.spawn(Arc::clone(&shared).sending())];
         tasks.extend(journal.map(|journal| runtime.spawn(Arc::clone(&shared).recording(journal))));
@@ -93,7 +98,13 @@ impl<S: AsyncStore> WriteBehind<S> {
     /// How much is queued.
     pub fn depth(&self) -> Depth {
         let queue = self.shared().queue();
-        Depth { users: queue.lanes.len(), changes: queue.changes, bytes: queue.bytes, oldest: queue.oldest() }
+        Depth {
+            users: queue.lanes.len(),
+            changes: queue.changes,
+            bytes: queue.bytes,
+            unforgotten: queue.orphans,
+            oldest: queue.oldest(),
+        }
     }
 
     /// Takes nothing more, flushes until the deadline, ends the tasks, closes journal and store, and reports what was not

@@ -116,7 +116,7 @@ impl Queue {
         let mut page = Page { changes: Vec::new() };
         let mut bytes = 0;
         while page.changes.len() < MAX_CHANGES && bytes < PAGE_BYTES {
-            let Some((id, subject)) = self.fresh.pop_front() else { break };
+            let Some((id, subject)) = self.fresh.pop_first() else { break };
             let Some(item) = self.lanes.get_mut(&subject).and_then(|lane| lane.get_mut(id)) else { continue };
             let (Some(value), Ok(key)) = (text(&subject, item), key(id)) else {
                 let accepts = item.accepts.take();

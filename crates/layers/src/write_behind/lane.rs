@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 /// What one change costs beside its texts, about: queues are bounded by what they take.
 const CHANGE_BYTES: usize = 128;
 /// What one write costs beside its changes, about.
-const ITEM_BYTES: usize = 256;
+pub(super) const ITEM_BYTES: usize = 256;
 
 /// One write as it was queued.
 pub(super) struct Item {

@@ -2,12 +2,12 @@
 //!
 //! What the store answered, and what else becomes of a change, is in `settle`; what waits of one user in `lane`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use stickystore_core::{Change, EpochCheck, Keys, MAX_CHANGES, Subject, UnixMillis, Write};
 
-use super::lane::{Item, Lane, Record, Stage};
+use super::lane::{ITEM_BYTES, Item, Lane, Record, Stage};
 use super::report::Ledger;
 use super::settings::Bounds;
 
@@ -17,6 +17,10 @@ const BATCH_USERS: usize = 128;
 const BATCH_CHANGES: usize = MAX_CHANGES;
 /// When so many bytes are in a call, no further user is taken along.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// What a record takes that is to be taken out of the journal and is of nothing that is queued: no more than what was queued
+/// took, so that becoming one fills nothing.
+const ORPHAN_BYTES: usize = ITEM_BYTES;
 
 /// Everything that is queued.
 pub(super) struct Queue {
@@ -35,10 +39,11 @@ pub(super) struct Queue {
     /// All items.
     pub(super) alive: BTreeSet<u64>,
     /// Items that are to be written to the journal, in order.
-    pub(super) fresh: VecDeque<(u64, Subject)>,
+    pub(super) fresh: BTreeMap<u64, Subject>,
     /// Records that are to be taken out of the journal, and the items that wait for it.
     pub(super) forget: Vec<Forget>,
-    /// How many of them, also on their way, are of nothing that is queued.
+    /// How many of them, also on their way, are of nothing that is queued. They take room as if they were: a journal that never
+    /// answers would be asked to forget ever more.
     pub(super) orphans: usize,
     /// Until when they are left alone after the journal did not take them out, and how often in a row it did not.
     pub(super) forget_rests: Option<Instant>,
@@ -113,7 +118,7 @@ impl Queue {
             due: BTreeMap::new(),
             ages: BTreeMap::new(),
             alive: BTreeSet::new(),
-            fresh: VecDeque::new(),
+            fresh: BTreeMap::new(),
             forget: Vec::new(),
             orphans: 0,
             forget_rests: None,
@@ -136,9 +141,18 @@ impl Queue {
         }
         let is_new = !self.lanes.contains_key(write.subject());
         let fits = self.lanes.len() + usize::from(is_new) <= most_users
-            && self.changes + changes <= most_changes
-            && self.bytes + bytes <= most_bytes;
+            && self.changes + self.orphans + changes <= most_changes
+            && self.bytes + self.orphans * ORPHAN_BYTES + bytes <= most_bytes;
         if fits { Room::Free } else { Room::Full }
+    }
+
+    /// What fills it.
+    pub(super) fn filling(&self) -> String {
+        let journal = match self.orphans {
+            0 => String::new(),
+            orphans => format!("; records to be taken out of the journal: {orphans}"),
+        };
+        format!("changes that wait for the store: {}{journal}", self.changes)
     }
 
     /// Takes an item in, without asking for room.
@@ -150,7 +164,7 @@ impl Queue {
         self.alive.insert(id);
         self.ages.insert((item.until, id), (subject.clone(), item.accepted));
         if item.stage == Stage::Fresh {
-            self.fresh.push_back((id, subject.clone()));
+            self.fresh.insert(id, subject.clone());
         }
         self.lanes.entry(subject.clone()).or_default().items.push_back(item);
         self.schedule(subject, now + self.linger);
@@ -165,6 +179,7 @@ impl Queue {
         self.changes -= item.slots.len();
         self.bytes -= item.bytes;
         self.alive.remove(&id);
+        self.fresh.remove(&id);
         self.ages.remove(&(item.until, id));
         if is_empty {
             self.lanes.remove(subject);

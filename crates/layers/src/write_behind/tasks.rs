@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use stickystore_core::{AsyncStore, Call, Clock, Error, ErrorKind, Operation, Outcome, Result};
+use stickystore_core::{AsyncStore, Call, Clock, Error, ErrorKind, Operation, Outcome, Result, StoreInfo};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
@@ -18,6 +18,7 @@ pub(super) const OVERRUN: Duration = Duration::from_millis(200);
 
 pub(super) struct Shared<S> {
     pub(super) store: S,
+    pub(super) info: StoreInfo,
     pub(super) journal: Option<Journal>,
     pub(super) queue: Mutex<Queue>,
     pub(super) times: Times,

@@ -140,6 +140,34 @@ async fn an_older_answer_stands_in_for_a_failed_read_if_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn that_a_user_has_nothing_stands_in_for_no_failed_read() {
+    let world = World::with(&Config::new().with_stale(Duration::from_secs(3_600)));
+    assert_eq!(world.value(0, "ann").await, None);
+    // Another process gives the user something; who were told "nothing" now would decide anew, and show that.
+    world.put_elsewhere("ann", "red");
+    world.gate.fail(Some(ErrorKind::Unavailable));
+    assert_eq!(world.value(ABSENT - 1, "ann").await, None, "as old as it may be");
+    for at in [ABSENT, AGE, 10 * AGE] {
+        assert_eq!(world.load(at, "ann").await.unwrap_err().kind(), ErrorKind::Unavailable, "{at}");
+    }
+    world.gate.fail(None);
+    assert_eq!(world.value(ABSENT, "ann").await.as_deref(), Some("red"));
+}
+
+#[tokio::test]
+async fn that_nothing_is_left_of_a_user_is_no_older_than_that_there_was_nothing() {
+    let world = World::with(&Config::new().with_stale(Duration::from_secs(3_600)));
+    world.memory.put(call(0), &subject("ann"), key(), until("red", 2 * ABSENT)).unwrap();
+    assert_eq!(world.value(0, "ann").await.as_deref(), Some("red"));
+    world.put_elsewhere("ann", "blue");
+    assert_eq!(world.value(2 * ABSENT - 1, "ann").await.as_deref(), Some("red"), "it is held");
+    world.gate.fail(Some(ErrorKind::Unavailable));
+    assert_eq!(world.load(2 * ABSENT, "ann").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    world.gate.fail(None);
+    assert_eq!(world.value(2 * ABSENT, "ann").await.as_deref(), Some("blue"), "and the store is asked");
+}
+
+#[tokio::test]
 async fn an_older_answer_never_stands_in_for_what_this_process_wrote() {
     let world = World::with(&Config::new().with_stale(Duration::from_secs(3_600)));
     world.put_elsewhere("ann", "red");

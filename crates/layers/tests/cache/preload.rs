@@ -1,5 +1,7 @@
 //! Users are read before anybody asks for them, and nothing newer is lost by it.
 
+use std::time::Duration;
+
 use stickystore_core::{AsyncStore as _, AsyncStoreExt as _, ErrorKind, Namespace, Outcome, StoreExt as _};
 use stickystore_layers::cache::{Config, Whom};
 
@@ -97,4 +99,37 @@ async fn a_preload_of_all_fails_as_its_scan_does() {
     world.cached.close(call(0)).await.unwrap();
     let error = world.cached.preload(call(0), Whom::All(&namespace()), |_| {}).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn page_by_page_what_is_held_is_as_old_as_its_page() {
+    let world = World::with(&Config::new().with_age(Duration::from_secs(10)));
+    let users: Vec<_> = (0..600).map(|user| subject(&user.to_string())).collect();
+    for user in 0..600 {
+        world.put_elsewhere(&user.to_string(), "red");
+    }
+    let mut preloading = world.cached.preloading(Whom::Users(&users));
+    let first = preloading.page(call(0)).await.unwrap().users;
+    assert!(!preloading.is_finished());
+    assert_eq!(preloading.page(call(5_000)).await.unwrap().users, 600);
+    assert!(preloading.is_finished());
+    let held = users.iter().filter(|user| world.cached.held(call(12_000).now, user).is_some());
+    assert_eq!(held.count(), 600 - first);
+    assert_eq!(
+        preloading.page(call(20_000)).await.unwrap(),
+        preloading.so_far(),
+        "and nothing after the end"
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_failed_is_read_when_it_is_asked_for_again() {
+    let world = World::new();
+    world.put_elsewhere("ann", "red");
+    let mut preloading = world.cached.preloading(Whom::All(&namespace()));
+    let passed = call(0).with_deadline(std::time::Instant::now());
+    assert_eq!(preloading.page(passed).await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert!(!preloading.is_finished());
+    assert_eq!(preloading.page(call(0)).await.unwrap().users, 1);
+    assert!(preloading.is_finished());
 }

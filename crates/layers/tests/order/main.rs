@@ -1,5 +1,5 @@
 //! Layers stand in the right order however they are asked for, and all of them together are still a store.
-#![cfg(all(feature = "cache", feature = "resilience"))]
+#![cfg(all(feature = "cache", feature = "coalesce", feature = "resilience"))]
 #![expect(clippy::unwrap_used, reason = "tests assert")]
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use stickystore_core::{
     AsyncScan, AsyncStore, AsyncStoreExt as _, Call, Erase, Error, ErrorKind, Finding, Immediate, Key,
     Namespace, Outcome, Profile, Read, Result, StoreInfo, Subject, SystemClock, UserId, Write, async_trait,
 };
-use stickystore_layers::{Layers, cache, resilience};
+use stickystore_layers::{Layers, cache, coalesce, resilience};
 
 /// Small, because the cases about sweeping wait for it.
 const GRACE: Duration = Duration::from_millis(200);
@@ -32,12 +32,71 @@ impl Plant for Behind {
     }
 }
 
+/// Asks for one layer.
+type Ask = fn(Layers) -> Layers;
+
+/// What asks for each layer that there is, as the documentation names it, and what it is called where it is shown.
+const ASKS: &[(&str, &str, Ask)] = &[
+    ("coalesce", "Coalesced", |layers| layers.coalesce(coalesce::Bounds::default())),
+    ("resilience", "Resilient", |layers| layers.resilience(resilience::Config::new())),
+    ("cache", "Cached", |layers| layers.cache(cache::Config::new())),
+    #[cfg(any(feature = "metrics", feature = "tracing"))]
+    ("observe", "AsyncObserved", |layers| layers.observe()),
+];
+
 /// All layers that there are.
 fn layers(store: impl AsyncStore) -> Layers {
-    let layers = Layers::new(store).cache(cache::Config::new()).resilience(resilience::Config::new());
+    ASKS.iter().fold(Layers::new(store), |layers, (_, _, ask)| ask(layers))
+}
+
+/// The layers as the documentation of `Layers` has them, from the caller to the store.
+fn documented() -> Vec<&'static str> {
+    let rows = include_str!("../../src/layers.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
+    rows.filter_map(|row| Some(row.split_once('`')?.0)).collect()
+}
+
+/// The layers of this store, from the caller to the store.
+fn standing(store: &Arc<dyn AsyncStore>) -> Vec<&'static str> {
+    let shown = format!("{store:?}");
+    let mut found: Vec<_> = ASKS
+        .iter()
+        .flat_map(|(name, shown_as, _)| shown.match_indices(shown_as).map(move |(at, _)| (at, *name)))
+        .collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// All orders of so many things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    (0..count).fold(vec![Vec::new()], |orders, next| {
+        let with = |order: &Vec<usize>, at| {
+            let mut order = order.clone();
+            order.insert(at, next);
+            order
+        };
+        orders.iter().flat_map(|order| (0..=order.len()).map(move |at| with(order, at))).collect()
+    })
+}
+
+#[test]
+fn whatever_is_asked_for_in_whatever_order_stands_in_the_documented_one_and_once() {
+    let documented = documented();
     #[cfg(any(feature = "metrics", feature = "tracing"))]
-    let layers = layers.observe();
-    layers
+    assert_eq!(documented.len(), ASKS.len(), "each is documented: {documented:?}");
+    let mut seen = 0;
+    for order in orders(ASKS.len()) {
+        // Some of them, all of them, and all of them twice.
+        for take in 0..=2 * order.len() {
+            let asks: Vec<_> = order.iter().chain(&order).take(take).map(|at| &ASKS[*at]).collect();
+            let layers = asks
+                .iter()
+                .fold(Layers::new(Immediate::new(MemoryStore::new())), |layers, ask| ask.2(layers));
+            let asked = documented.iter().filter(|name| asks.iter().any(|ask| ask.0 == **name));
+            assert_eq!(standing(&layers.build()), asked.copied().collect::<Vec<_>>(), "{order:?} {take}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6 * 7, "{seen}");
 }
 
 fn all() -> Harness {
@@ -50,6 +109,9 @@ fn all() -> Harness {
 }
 
 conformance_tests!(all_layers, all);
+
+#[cfg(feature = "write-behind")]
+mod queue;
 
 /// A store whose reads fail so often before one succeeds.
 #[derive(Debug)]

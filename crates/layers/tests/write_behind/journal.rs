@@ -6,7 +6,7 @@ use stickystore_core::{
     AsyncStore as _, AsyncStoreExt as _, Call, Change, Effect, Erase, ErrorKind, Eviction, ManualClock,
     Namespace, Sharing, StoreInfo, Subject, UserId, Value,
 };
-use stickystore_layers::write_behind::{Builder, Journal, Report, WriteBehind};
+use stickystore_layers::write_behind::{Builder, Journal, Report, WhenFull, WriteBehind};
 
 use crate::planted::{
     Fault, Planted, behind, call, clock, entry, insert, key, other, short_call, start, start_time, subject,
@@ -316,4 +316,70 @@ async fn what_is_left_at_shutdown_is_said_to_be_in_the_journal_and_is_written_at
     assert!(report.unwritten[0].journaled);
     let (_handle, report) = after_a_crash(&store, &journal, clock()).await;
     assert_eq!(report.applied, 1);
+}
+
+/// More calls than any test here makes.
+const FOR_EVER: usize = 10_000;
+
+#[tokio::test]
+async fn a_journal_of_which_nobody_knows_what_stands_there_fills_the_queue_and_no_more_than_that() {
+    let (store, journal) = (Planted::new(), Planted::new());
+    let builder = journaled(&store, &journal).max_changes(5).when_full(WhenFull::Fail);
+    let handle = start(builder).await;
+    // Every record stands there in the end, and no answer ever says so.
+    journal.plant(vec![Fault::Hidden; FOR_EVER]);
+    let mut told = Vec::new();
+    for user in 0..50 {
+        let error = handle.enqueue(call(), insert(&user.to_string(), "k", "v")).await.unwrap_err();
+        told.push((error.kind(), error.effect()));
+    }
+    let unknown = (ErrorKind::Timeout, Effect::Unknown);
+    let full = (ErrorKind::Full, Effect::NotApplied);
+    assert_eq!(told.iter().filter(|told| **told == unknown).count(), 5, "{told:?}");
+    assert_eq!(told.iter().filter(|told| **told == full).count(), 45, "each is told: {told:?}");
+    let depth = handle.depth();
+    assert_eq!((depth.changes, depth.bytes, depth.unforgotten), (0, 0, 5));
+    let error = handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap_err();
+    assert!(error.context().contains("out of the journal: 5"), "{error}");
+
+    journal.mend();
+    assert!(handle.flush(call()).await.is_clean());
+    assert_eq!((records(&journal).await, handle.depth().unforgotten), (0, 0));
+    handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap();
+    assert_eq!(handle.flush(call()).await.applied, 1);
+    assert!(store.sent().len() == 1 && store.profile("0").is_empty(), "what was refused is not written");
+}
+
+#[tokio::test]
+async fn who_waits_while_records_fill_the_queue_is_let_in_when_they_are_out_of_the_journal() {
+    let (store, journal) = (Planted::new(), Planted::new());
+    let handle = start(journaled(&store, &journal).max_changes(1)).await;
+    journal.plant(vec![Fault::Hidden; FOR_EVER]);
+    let error = handle.enqueue(call(), insert("ann", "k", "v")).await.unwrap_err();
+    assert_eq!(error.effect(), Effect::Unknown);
+    let error = handle.enqueue(short_call(), insert("bob", "k", "v")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotApplied));
+    assert!(error.context().contains("out of the journal: 1"), "{error}");
+    let waiting = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.enqueue(call(), insert("cid", "k", "v")).await.map(drop) }
+    });
+    journal.mend();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(handle.flush(call()).await.applied, 1);
+    assert_eq!(records(&journal).await, 0);
+}
+
+#[tokio::test]
+async fn bytes_too_count_what_stands_in_the_journal_for_nothing() {
+    let (store, journal) = (Planted::new(), Planted::new());
+    let builder = journaled(&store, &journal).max_bytes(1_000).when_full(WhenFull::Fail);
+    let handle = start(builder).await;
+    journal.plant(vec![Fault::Hidden; FOR_EVER]);
+    let mut unknown = 0;
+    for user in 0..20 {
+        let error = handle.enqueue(call(), insert(&user.to_string(), "k", "v")).await.unwrap_err();
+        unknown += usize::from(error.effect() == Effect::Unknown);
+    }
+    assert_eq!(unknown, 3, "two times 256 bytes leave room for one write of 387, and three for none");
 }

@@ -6,10 +6,15 @@ use std::sync::Arc;
 use stickystore_core::{AsyncStore, Result, Store};
 
 use crate::backends::{self, Driving, Leaving, Opener};
+use crate::cache::{BlockingHeld, Held};
 use crate::layered::{Asked, Given};
 
 /// Opens a store with its blocking API.
-pub(super) fn blocking(opener: &Arc<dyn Opener>, url: String, asked: Asked) -> Result<Arc<dyn Store>> {
+pub(super) fn blocking(
+    opener: &Arc<dyn Opener>,
+    url: String,
+    asked: Asked,
+) -> Result<(Arc<dyn Store>, BlockingHeld)> {
     let driving = opener.driving();
     let leaving = match driving {
         Driving::OwnThread => opener.leaving(),
@@ -17,14 +22,17 @@ pub(super) fn blocking(opener: &Arc<dyn Opener>, url: String, asked: Asked) -> R
         Driving::Callers => Leaving::Alone,
     };
     let given = asked.over(leaving);
-    let store = if given.is_none() {
-        opener.blocking(&url)?
+    let (store, held) = if given.is_none() {
+        (opener.blocking(&url)?, BlockingHeld::none())
     } else {
         // Layers are async, so that the store inside them is too.
         let opener = Arc::clone(opener);
-        backends::blocking_over(driving, async move { Ok(around(opener.asynchronous(url).await?, given)) })?
+        backends::blocking_in_layers(
+            driving,
+            async move { Ok(around(opener.asynchronous(url).await?, given)) },
+        )?
     };
-    Ok(told::blocking(store))
+    Ok((told::blocking(store), held))
 }
 
 /// Opens a store with its async API.
@@ -32,15 +40,16 @@ pub(super) async fn asynchronous(
     opener: &Arc<dyn Opener>,
     url: String,
     asked: Asked,
-) -> Result<Arc<dyn AsyncStore>> {
+) -> Result<(Arc<dyn AsyncStore>, Held)> {
     let given = asked.over(opener.leaving());
-    Ok(told::asynchronous(around(opener.asynchronous(url).await?, given)))
+    let (store, held) = around(opener.asynchronous(url).await?, given);
+    Ok((told::asynchronous(store), held))
 }
 
 #[cfg(any(feature = "cache", feature = "coalesce", feature = "resilience"))]
-fn around(store: Arc<dyn AsyncStore>, given: Given) -> Arc<dyn AsyncStore> {
+fn around(store: Arc<dyn AsyncStore>, given: Given) -> (Arc<dyn AsyncStore>, Held) {
     if given.is_none() {
-        return store;
+        return (store, Held::none());
     }
     #[cfg(feature = "coalesce")]
     let bounds = given.coalesce.map(|config| config.bounds(store.info()));
@@ -60,12 +69,12 @@ fn around(store: Arc<dyn AsyncStore>, given: Given) -> Arc<dyn AsyncStore> {
         Some(config) => layers.resilience(config),
         None => layers,
     };
-    layers.build()
+    Held::build(layers)
 }
 
 #[cfg(not(any(feature = "cache", feature = "coalesce", feature = "resilience")))]
-fn around(store: Arc<dyn AsyncStore>, _: Given) -> Arc<dyn AsyncStore> {
-    store
+fn around(store: Arc<dyn AsyncStore>, _: Given) -> (Arc<dyn AsyncStore>, Held) {
+    (store, Held::none())
 }
 
 #[cfg(any(feature = "tracing", feature = "metrics"))]
@@ -117,8 +126,8 @@ mod tests {
 
     /// Whether calls leave together, through the blocking API and the async one.
     async fn leave_together(opener: Arc<dyn Opener>, option: &str) -> [bool; 2] {
-        let blocking = blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap();
-        let asynchronous = asynchronous(&opener, "theirs:".to_owned(), asked(option)).await.unwrap();
+        let (blocking, _) = blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap();
+        let (asynchronous, _) = asynchronous(&opener, "theirs:".to_owned(), asked(option)).await.unwrap();
         [format!("{blocking:?}"), format!("{asynchronous:?}")].map(|shown| shown.contains("Coalesced"))
     }
 

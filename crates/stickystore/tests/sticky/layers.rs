@@ -35,57 +35,10 @@ fn retries_without_their_feature_name_the_feature() {
 
 #[cfg(feature = "cache")]
 mod cache {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
-    use stickystore::Registry;
-    use stickystore::core::memory::MemoryStore;
-    use stickystore::core::{
-        AsyncStore, Call, Erase, Immediate, Outcome, Profile, Read, Result, StoreInfo, Write,
-    };
-
-    /// Counts reads.
-    #[derive(Debug)]
-    struct Counted(Immediate<MemoryStore>, Arc<AtomicUsize>);
-
-    #[async_trait::async_trait]
-    impl AsyncStore for Counted {
-        fn info(&self) -> &StoreInfo {
-            self.0.info()
-        }
-
-        async fn read(&self, call: Call, reads: &[Read]) -> Vec<Result<Profile>> {
-            self.1.fetch_add(1, Ordering::SeqCst);
-            self.0.read(call, reads).await
-        }
-
-        async fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
-            self.0.write(call, writes).await
-        }
-
-        async fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
-            self.0.erase(call, erases).await
-        }
-
-        async fn ping(&self, call: Call) -> Result<()> {
-            self.0.ping(call).await
-        }
-
-        async fn close(&self, call: Call) -> Result<()> {
-            self.0.close(call).await
-        }
-    }
-
-    fn registry() -> (Registry, Arc<AtomicUsize>) {
-        let reads = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&reads);
-        let registry = Registry::new().with("counted", move |_| {
-            let counted = Counted(Immediate::new(MemoryStore::new()), Arc::clone(&counter));
-            async move { Ok(counted) }
-        });
-        (registry, reads)
-    }
+    use crate::counted::registry;
 
     const URL: &str = "counted:?namespace=n&deadline=60s&cache=1MiB&cache_age=10m&cache_absent_age=10m";
 

@@ -5,8 +5,12 @@ mod assign;
 mod bench;
 #[cfg(feature = "coalesce")]
 mod coalescing;
+#[cfg(feature = "cache")]
+mod counted;
 mod layers;
 mod opening;
 mod overriding;
+#[cfg(feature = "cache")]
+mod preloading;
 #[cfg(feature = "write-behind")]
 mod write_behind;
