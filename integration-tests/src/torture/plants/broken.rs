@@ -112,7 +112,7 @@ impl AsyncStore for Broken {
             |answer: &Result<Outcome>| answer.as_ref().is_err_and(|error| error.effect() == Effect::Unknown);
         match self.bug {
             Bug::UnknownAgain if answers.iter().flatten().any(is_unknown) => {
-                self.later(writes, LATE * 10, true);
+                self.later(writes, LATE, true);
             }
             Bug::DuplicateOverwrites => {
                 let count = self.writes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
