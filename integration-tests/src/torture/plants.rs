@@ -1,7 +1,7 @@
 //! Planted bugs: stores that break their promise, each in a way that somebody's store does. A run has to find every one.
 //!
 //! Those that keep books instead of taking receipts are in `bookkeeping`, and those whose profiles carry what was read in
-//! `carried`; those that are stores in `broken`.
+//! `carried`; those that are stores in `broken` and `buffered`.
 
 use std::sync::Arc;
 
@@ -13,10 +13,12 @@ use super::profiles::Profiles;
 
 mod bookkeeping;
 mod broken;
+mod buffered;
 mod carried;
 
 use bookkeeping::{Bookkeeper, Books};
 use broken::{Broken, Bug};
+use buffered::Buffered;
 use carried::{Carrier, Known};
 
 /// A planted bug.
@@ -30,6 +32,9 @@ pub(crate) enum Plant {
     Carried(Known),
     /// In the store.
     Store(Bug),
+    /// In the store, which keeps writes in its process for a while; to be found where processes are killed, and one alone has the
+    /// users, as others would find it by looking.
+    BufferedInTheProcess,
     /// In the server, which has nothing on its disk when it is killed; to be found on Redis.
     NothingOnDisk,
 }
@@ -55,7 +60,7 @@ pub(crate) const ALL: [(&str, Plant); 22] = [
     ("unknown-is-written-again", Plant::Store(Bug::UnknownAgain)),
     ("error-is-success", Plant::Store(Bug::ErrorIsSuccess)),
     ("duplicate-overwrites", Plant::Store(Bug::DuplicateOverwrites)),
-    ("buffered-in-the-process", Plant::Store(Bug::Buffered)),
+    ("buffered-in-the-process", Plant::BufferedInTheProcess),
     ("last-goal-only", Plant::Store(Bug::LastGoal)),
     ("nothing-on-disk", Plant::NothingOnDisk),
 ];
@@ -85,6 +90,7 @@ impl Plant {
     pub(crate) fn in_store(self, store: Arc<dyn AsyncStore>) -> Arc<dyn AsyncStore> {
         match self {
             Self::Store(bug) => Arc::new(Broken::new(store, bug)),
+            Self::BufferedInTheProcess => Arc::new(Buffered::new(store)),
             Self::WholeProfile | Self::Books(_) | Self::Carried(_) | Self::NothingOnDisk => store,
         }
     }
@@ -99,7 +105,7 @@ impl Plant {
             Self::WholeProfile => Some(Arc::new(Whole::new(Arc::clone(store), settings.clone()))),
             Self::Books(books) => Some(Arc::new(Bookkeeper::new(Arc::clone(store), settings.clone(), books))),
             Self::Carried(known) => Some(Arc::new(Carrier::new(Arc::clone(store), settings.clone(), known))),
-            Self::Store(_) | Self::NothingOnDisk => None,
+            Self::Store(_) | Self::BufferedInTheProcess | Self::NothingOnDisk => None,
         }
     }
 }

@@ -15,11 +15,14 @@ const RUNS: u64 = 10;
 /// The one that needs a server which is killed.
 const IN_THE_SERVER: &str = "nothing-on-disk";
 
+/// The one that needs a process which is killed.
+const IN_THE_PROCESS: &str = "buffered-in-the-process";
+
 #[test]
 fn every_planted_bug_is_found() {
     let missed: Vec<_> = PLANTS
         .into_iter()
-        .filter(|plant| *plant != IN_THE_SERVER)
+        .filter(|plant| ![IN_THE_SERVER, IN_THE_PROCESS].contains(plant))
         .filter(|plant| !(SEED..SEED + RUNS).any(|seed| is_found(plant, seed)))
         .collect();
     assert_eq!(missed, [""; 0], "these were not found");
@@ -31,6 +34,28 @@ fn what_carries_its_proof_in_the_map_as_revisions_has_no_bug_to_be_found() {
         let verdict = planted(SOUND, seed);
         assert_eq!(verdict.objection(), None, "{verdict}");
     }
+}
+
+#[test]
+fn a_buffer_in_the_process_is_found_where_that_is_killed() {
+    for backend in [Backend::Embedded, Backend::Redis] {
+        let planted = |seed| torture(&Plan { plant: Some(IN_THE_PROCESS), seed, ..plan(backend, ACTS) });
+        let mut runs = (SEED..SEED + RUNS).map_while(planted).peekable();
+        if runs.peek().is_none() {
+            continue;
+        }
+        let found = runs.find(|verdict| verdict.stickystore.lost > 0);
+        let found = found.unwrap_or_else(|| panic!("not found on {backend:?}"));
+        assert!(found.faults.contains_key("killed"), "{found}");
+    }
+}
+
+#[test]
+fn nothing_but_a_kill_finds_it() {
+    // Nobody kills a process that has the users in its memory.
+    let verdict = planted(IN_THE_PROCESS, SEED);
+    assert!(!verdict.faults.contains_key("killed"), "{verdict}");
+    assert_eq!(verdict.objection(), None, "{verdict}");
 }
 
 fn is_found(plant: &'static str, seed: u64) -> bool {
