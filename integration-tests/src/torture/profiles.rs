@@ -38,6 +38,11 @@ pub(crate) trait Profiles: Send + Sync + 'static {
     /// # Errors
     /// What concerns the whole profile.
     async fn save(&self, user: &str, map: BucketMap, changed: &[String]) -> Result<Reported>;
+
+    /// Whether the map itself carries the proof of what it shows, which is lost with the rest of it.
+    fn is_proof_in_map(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]
