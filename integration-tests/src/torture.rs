@@ -33,6 +33,6 @@ mod wire;
 pub use backend::Backend;
 pub use command::command;
 pub use merge::Tally;
-pub use plants::PLANTS;
+pub use plants::{PLANTS, SOUND};
 pub use run::{Plan, Until, run};
 pub use verdict::{End, Verdict};

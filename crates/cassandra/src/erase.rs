@@ -40,7 +40,7 @@ pub(crate) async fn erase(sessions: &Sessions, call: Call, erase: &Erase, grace:
                 return Err(sure(&doubt, failure.told().with_effect(Effect::NotApplied)));
             }
         };
-        let own = stance.mark().is_some_and(|mark| mark.epoch == erase.epoch);
+        let own = stance.mark().is_some_and(|mark| mark.epoch.is_of_one_erasure(erase.epoch));
         match doubt.take() {
             Some((_, answer)) if own => return Ok(answer),
             Some((before, _)) if before != stance => return Err(error::in_doubt()),

@@ -244,14 +244,15 @@ impl Change {
 /// The mark keeps writes that were under way from bringing the data back, so it has to outlive them: their
 /// deadline, queues and journals, and the difference of clocks.
 ///
-/// An attempt that arrives while its own mark lives removes nothing newer. One that arrives after *another* erasure took
-/// the mark over is a new erasure: erase again under a new epoch instead of repeating an old one late.
+/// An attempt that arrives while the mark of one of its own lives removes nothing newer. One that arrives after *another*
+/// erasure took the mark over erases anew. So whoever sends it again numbers the attempt ([`attempt`](Self::attempt)): under
+/// the same epoch, what knew of the first would be let in again, though it knows nothing of the erasure in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Erase {
     /// Whom.
     pub subject: Subject,
-    /// The new epoch; the same on every attempt of one erasure.
+    /// The new epoch: of this attempt of the erasure.
     pub epoch: Epoch,
     /// When the mark ends.
     pub mark_until: UnixMillis,
@@ -270,6 +271,12 @@ impl Erase {
     #[must_use]
     pub fn with_subject(self, subject: Subject) -> Self {
         Self { subject, ..self }
+    }
+
+    /// The attempt of the same erasure that comes so many after this one: see [`Epoch::attempt`].
+    #[must_use]
+    pub fn attempt(self, after: u8) -> Self {
+        Self { epoch: self.epoch.attempt(after), ..self }
     }
 
     /// With this epoch: of an attempt that went before.

@@ -146,8 +146,8 @@ pub struct EraseDecision {
 
 /// Judges an erase. `stood` says whether a live or damaged entry, or something foreign, stands there.
 ///
-/// An erase that finds its own epoch is a retry: it removes nothing newer and answers true. Otherwise everything
-/// goes, and the mark it leaves lasts at least as long as the one it found, so that a later erase never opens
+/// An erase that finds the epoch of an attempt of its own is a retry: it removes nothing newer and answers true. Otherwise
+/// everything goes, and the mark it leaves lasts at least as long as the one it found, so that a later erase never opens
 /// the door to what an earlier one shut out.
 ///
 /// # Errors
@@ -164,7 +164,7 @@ pub fn decide_erase(
         return Err(Error::new(ErrorKind::Invalid, context));
     }
     let live = mark.filter(|mark| mark.is_live(now));
-    if live.is_some_and(|mark| mark.epoch == erase.epoch) {
+    if live.is_some_and(|mark| mark.epoch.is_of_one_erasure(erase.epoch)) {
         return Ok(EraseDecision { stood: true, leave: None });
     }
     let until = live.map_or(erase.mark_until, |mark| mark.until.max(erase.mark_until));

@@ -70,8 +70,37 @@ id64! {
     Revision, "a revision"
 }
 id64! {
-    /// Names one erasure of a user; what erasing leaves in the erase mark.
+    /// Names one erasure of a user, and the attempt that was applied; what erasing leaves in the erase mark.
+    ///
+    /// The last four bits, as the last character of its text, are the attempt's number.
     Epoch, "an epoch"
+}
+
+/// The bits of an epoch's last byte that are the attempt's number.
+const ATTEMPT: u8 = 0b1111;
+
+impl Epoch {
+    /// The same erasure's attempt that comes so many after this one, of sixteen.
+    ///
+    /// What knows of one attempt does not know of a further one: between them there may have been another erasure, of which
+    /// it knows nothing.
+    #[must_use]
+    pub fn attempt(self, after: u8) -> Self {
+        let mut bytes = self.0;
+        let [.., last] = &mut bytes;
+        *last = *last & !ATTEMPT | last.wrapping_add(after) & ATTEMPT;
+        Self(bytes)
+    }
+
+    /// Whether both are of one erasure, whichever attempts they are.
+    pub fn is_of_one_erasure(self, other: Self) -> bool {
+        self.attempts().any(|attempt| attempt == other)
+    }
+
+    /// All attempts of its erasure, this one first.
+    pub fn attempts(self) -> impl Iterator<Item = Self> {
+        (0..=ATTEMPT).map(move |after| self.attempt(after))
+    }
 }
 
 pub(crate) fn encode64(bytes: [u8; 8]) -> String {
@@ -149,6 +178,17 @@ mod tests {
         fn any_bytes_come_back(bytes in any::<[u8; 8]>()) {
             prop_assert_eq!(decode64(encode64(bytes)), Some(bytes));
         }
+    }
+
+    #[test]
+    fn attempts_of_one_erasure_differ_and_are_known_as_its_own() {
+        let epoch = Epoch::from_bytes([0xff, 0, 1, 2, 3, 4, 5, 0xfe]);
+        let attempts: Vec<_> = epoch.attempts().map(|attempt| attempt.to_string()).collect();
+        assert_eq!(attempts[..3], ["_wABAgMEBf4", "_wABAgMEBf8", "_wABAgMEBfA"]);
+        assert_eq!(attempts.iter().collect::<std::collections::BTreeSet<_>>().len(), 16);
+        assert!(epoch.attempts().all(|attempt| attempt.is_of_one_erasure(epoch)));
+        assert_eq!(epoch.attempt(16), epoch);
+        assert!(!epoch.is_of_one_erasure(Epoch::from_bytes([0xff, 0, 1, 2, 3, 4, 5, 0xee])));
     }
 
     #[test]

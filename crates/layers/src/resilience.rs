@@ -15,7 +15,7 @@
 //! | read, page of a scan | again | again |
 //! | insert with an epoch, replace | again | again, under the same revision: it finds itself |
 //! | put, remove, remove-if, insert that ignores erasures | again | never: between two attempts it could destroy what somebody else wrote, or answer wrongly |
-//! | erase | again | again, under the same epoch: it finds its own mark |
+//! | erase | again | again, as another attempt: it finds its own mark, and behind somebody else's it is told apart from the first |
 //!
 //! What may have been applied by one attempt stays unknown, however a further one failed.
 //!
@@ -127,7 +127,10 @@ impl<S: AsyncStore> AsyncStore for Resilient<S> {
         let is_last = |at: usize, erase: &Erase| last.get(&erase.subject) == Some(&at);
         let mut pending = Pending::new(erases.to_vec(), is_last);
         let mut tries = self.effort.begin(call, Operation::Erase);
+        let mut attempts = 0..;
         while let Some(items) = pending.next(&mut tries).await {
+            let attempt = attempts.next().unwrap_or_default();
+            let items: Vec<_> = items.into_iter().map(|erase| erase.attempt(attempt)).collect();
             let answers = tries.attempt(items.len(), self.store.erase(tries.call(), &items)).await;
             pending.answered(answers);
         }

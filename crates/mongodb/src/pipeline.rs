@@ -183,7 +183,8 @@ fn refuse_what_no_document_holds(write: &Write, settled: &mut [Option<Result<Out
 /// What is run for an erase, which shows the whole document before.
 pub(crate) fn erasing(erase: &Erase, call: Call, grace: Duration) -> Run {
     let is_marked = and([ours(), mark_lives(call.now)]);
-    let own = doc! { "$eq": ["$mark.epoch", erase.epoch.to_string()] };
+    let attempts: Vec<_> = erase.epoch.attempts().map(|attempt| attempt.to_string()).collect();
+    let own = doc! { "$in": ["$mark.epoch", attempts] };
     let ends = doc! { "$cond": [&is_marked, { "$max": ["$mark.until", millis(erase.mark_until)] }, millis(erase.mark_until)] };
     let erased = doc! { "$let": { "vars": { "ends": ends }, "in": {
         "_id": "$_id",

@@ -131,12 +131,17 @@ impl<S: Store> StickyBucketService<S> {
     /// # Errors
     /// Those of [`save`](Self::save).
     pub fn save_document(&self, document: &Document) -> Result<SaveReport> {
+        Ok(self.save_uncounted(document)?.counted("growthbook"))
+    }
+
+    /// Where something else counts what becomes of it.
+    pub(crate) fn save_uncounted(&self, document: &Document) -> Result<SaveReport> {
         let mut save = Save::new(document, &self.settings)?;
         loop {
             match save.next()? {
                 Step::Read(call, read) => save.was_read(&self.store.read_one(call, read)),
                 Step::Write(call, write) => save.was_written(self.store.write_one(call, write)),
-                Step::Done(report) => return Ok(report.counted("growthbook")),
+                Step::Done(report) => return Ok(report),
             }
         }
     }

@@ -124,12 +124,17 @@ impl<S: Store> UserProfileService<S> {
     /// Only what concerns the whole profile, as an unusable user id. What becomes of each entry, failures included, is
     /// in the report.
     pub fn save(&self, profile: &UserProfile) -> Result<SaveReport> {
+        Ok(self.save_uncounted(profile)?.counted("optimizely"))
+    }
+
+    /// Where something else counts what becomes of it.
+    pub(crate) fn save_uncounted(&self, profile: &UserProfile) -> Result<SaveReport> {
         let mut save = Save::new(profile, &self.settings)?;
         loop {
             match save.next() {
                 Step::Read(call, read) => save.was_read(&self.store.read_one(call, read)),
                 Step::Write(call, writes) => save.was_written(self.store.write(call, &writes)),
-                Step::Done(report) => return Ok(report.counted("optimizely")),
+                Step::Done(report) => return Ok(report),
             }
         }
     }
@@ -246,7 +251,7 @@ impl<S: AsyncStore> AsyncUserProfileService<S> {
 }
 
 /// What a lookup answers that does not look.
-fn tracked(settings: &Settings, user_id: &str) -> Result<UserProfile> {
+pub(crate) fn tracked(settings: &Settings, user_id: &str) -> Result<UserProfile> {
     // An unusable id is one here too.
     Ok(UserProfile::new(settings.subject(user_id)?.user.as_str()))
 }

@@ -27,7 +27,7 @@ mod numbers;
 ///
 /// | name | kind | labels | counts |
 /// |---|---|---|---|
-/// | `stickystore_saved_total` | counter | `service`, `outcome` | entries of saves, by what became of them: `inserted`, `kept`, .. |
+/// | `stickystore_saved_total` | counter | `service`, `outcome` | entries of saves and commits, by what became of them: `inserted`, `kept`, .. |
 /// | `stickystore_replaced_total` | counter | `service` | stored assignments that a save replaced: an exact count of changed ones |
 /// | `stickystore_served_once_total` | counter | `service`, `why` | entries where another value stood and stayed: that request had already served its own |
 #[derive(Debug, Clone, Default)]
@@ -144,7 +144,7 @@ impl SaveReport {
 
     /// The same; with the feature `metrics` its entries are counted as those of this service.
     pub(crate) fn counted(self, service: &'static str) -> Self {
-        self.entries.values().for_each(|saved| numbers::saved(service, saved));
+        self.entries.values().for_each(|saved| saved.count(service, true));
         self
     }
 
@@ -166,6 +166,12 @@ impl Saved {
     pub(crate) fn unproven() -> Self {
         let context = "nothing proves that the save's caller had read what stands there, which stays";
         Self::Failed { error: Error::new(ErrorKind::Invalid, context) }
+    }
+
+    /// With the feature `metrics`, counts it as an entry of this service; and whether what was to be saved is served whatever
+    /// became of it.
+    pub(crate) fn count(&self, service: &'static str, is_served: bool) {
+        numbers::saved(service, self, is_served);
     }
 
     /// What became of it, as reports name it.

@@ -19,8 +19,12 @@
 //! **A winner that a report names** is what the session knows of: what the store told at the commit, or what was read when
 //! the session began, where a save was kept without being sent (a war, a missing proof).
 //!
-//! **A user who could not be read** fails no session: looking it up answers the error, and what is saved of it all the same
-//! is only added.
+//! **A user who could not be read** fails no session: looking it up answers the error (or nothing, by
+//! [`Settings::with_failed_lookup`]), and what is saved of it all the same is only added.
+//!
+//! **Counted** (feature `metrics`, the counters of [`SaveReport`](crate::SaveReport)) is what a commit reports, when it does, by
+//! the service whose save it was, or `assign`: what is saved in a view and not committed is not. Of a decision that was made
+//! once more, only what the last pass served counts as served.
 //!
 //! **A session that is dropped with changes** that no commit has reported of says so: with the feature `tracing` by an event
 //! on level WARN (target `stickystore`, fields `store`, `users`, `changes`), with the feature `metrics` by the counter
@@ -38,6 +42,11 @@ use crate::settings::Settings;
 mod commit;
 mod dropped;
 mod handed;
+#[cfg(feature = "metrics")]
+mod numbers;
+#[cfg(not(feature = "metrics"))]
+#[path = "session/no_numbers.rs"]
+mod numbers;
 mod overlay;
 mod replay;
 mod report;
@@ -101,6 +110,12 @@ impl<S: Store> Session<S> {
     ///
     /// What failed may be committed again, by the same session: an attempt that was applied unnoticed is known again.
     pub fn commit(&self) -> CommitReport {
+        let report = self.commit_pass();
+        report.count(true);
+        report
+    }
+
+    fn commit_pass(&self) -> CommitReport {
         let mut commit = self.open.commit();
         loop {
             match commit.next() {
@@ -118,20 +133,21 @@ impl<S: Store> Session<S> {
     /// saved is written unless another won, so `decide` should give up nothing between its passes.
     ///
     /// # Errors
-    /// [`NotKept`], with what was decided in it, if an entry failed: the next request may be answered differently.
+    /// [`NotKept`], with what was decided in it, if an entry failed, or if another request won and what it wrote could not be
+    /// read: the next request may be answered differently.
     pub fn decide<T>(
         &self,
         mut decide: impl FnMut(&View) -> T,
     ) -> std::result::Result<Decided<T>, Box<NotKept<T>>> {
         self.open.new_pass();
         let value = decide(self.view());
-        let first = self.commit();
-        if !first.has_learned() {
-            return judge(value, first, None);
-        }
+        let first = match judge_first(value, self.commit_pass()) {
+            Ok(judged) => return judged,
+            Err(first) => first,
+        };
         self.open.new_pass();
         let value = decide(self.view());
-        judge(value, self.commit(), Some(first))
+        judge(value, self.commit_pass(), Some(first))
     }
 
     /// Ends the session without its changes, and without saying so.
@@ -185,6 +201,12 @@ impl<S: AsyncStore> AsyncSession<S> {
 
     /// See [`Session::commit`]. If its future is dropped, what was saved is still there to be committed.
     pub async fn commit(&self) -> CommitReport {
+        let report = self.commit_pass().await;
+        report.count(true);
+        report
+    }
+
+    async fn commit_pass(&self) -> CommitReport {
         let mut commit = self.open.commit();
         loop {
             match commit.next() {
@@ -205,13 +227,13 @@ impl<S: AsyncStore> AsyncSession<S> {
     ) -> std::result::Result<Decided<T>, Box<NotKept<T>>> {
         self.open.new_pass();
         let value = decide(self.view());
-        let first = self.commit().await;
-        if !first.has_learned() {
-            return judge(value, first, None);
-        }
+        let first = match judge_first(value, self.commit_pass().await) {
+            Ok(judged) => return judged,
+            Err(first) => first,
+        };
         self.open.new_pass();
         let value = decide(self.view());
-        judge(value, self.commit().await, Some(first))
+        judge(value, self.commit_pass().await, Some(first))
     }
 
     /// See [`Session::discard`].
@@ -288,12 +310,24 @@ impl Drop for Open {
     }
 }
 
+/// What a decision comes to whose first pass is committed, with its own report where it is decided once more.
+fn judge_first<T>(value: T, report: CommitReport) -> std::result::Result<Judged<T>, CommitReport> {
+    if !report.has_learned() {
+        return Ok(judge(value, report, None));
+    }
+    report.count(false);
+    // It would be decided without what won.
+    match report.is_unread().cloned() {
+        Some(error) => Ok(Err(Box::new(NotKept { value, error, report, first: None }))),
+        None => Err(report),
+    }
+}
+
+type Judged<T> = std::result::Result<Decided<T>, Box<NotKept<T>>>;
+
 /// What a decision comes to whose last pass is committed.
-fn judge<T>(
-    value: T,
-    report: CommitReport,
-    first: Option<CommitReport>,
-) -> std::result::Result<Decided<T>, Box<NotKept<T>>> {
+fn judge<T>(value: T, report: CommitReport, first: Option<CommitReport>) -> Judged<T> {
+    report.count(true);
     match report.error().cloned() {
         Some(error) => Err(Box::new(NotKept { value, error, report, first })),
         None => Ok(Decided { value, report, first }),

@@ -40,6 +40,9 @@ const BEHIND: u64 = 6;
 /// How often in a thousand a caller does not wait for an answer.
 const IMPATIENT: u64 = 40;
 
+/// How often in a thousand one gives up at the moment at which it is answered.
+const GIVES_UP: u64 = 20;
+
 /// What an operator has retired: under which keys, and which variation.
 pub(crate) const RETIRED: ([&str; 3], &str) = (["e0", "c0", "e1"], "plain");
 
@@ -219,17 +222,30 @@ impl Caller {
         keys.filter(|_| self.dice.happens(500)).collect()
     }
 
-    /// Waits for an answer, mostly; what it does not wait for goes on, and is answered to nobody.
+    /// Waits for an answer, mostly; what it does not wait for goes on, and is answered to nobody. So may be what has been
+    /// answered: then whoever stands between knows nothing of it.
     async fn wait<T: Send + 'static>(&mut self, call: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        if self.dice.happens(GIVES_UP) {
+            call.await;
+            self.hide();
+            return None;
+        }
         if !self.dice.happens(IMPATIENT) {
             return Some(call.await);
         }
         let patience = Duration::from_micros(self.dice.below(1_500));
         let answer = tokio::time::timeout(patience, tokio::spawn(call)).await.ok();
-        if answer.is_none() && self.side == Side::Ours {
-            self.place.log.fault("hidden");
+        if answer.is_none() {
+            self.hide();
         }
         answer.map(|answer| answer.unwrap())
+    }
+
+    /// Says that an answer reaches nobody.
+    fn hide(&self) {
+        if self.side == Side::Ours {
+            self.place.log.fault("hidden");
+        }
     }
 
     /// The time between a lookup and its save.

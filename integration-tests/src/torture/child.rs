@@ -117,28 +117,25 @@ async fn run(
     let place = Arc::new(place(order, pace, Arc::clone(&log), &faulty, naive));
     let callers = (0..CALLERS + NAIVE_CALLERS).map(|number| {
         let side = if number < CALLERS { Side::Ours } else { Side::Naive };
-        let mut caller = Caller::new(Arc::clone(&place), side, number, seed);
-        let (place, is_stopped, to) = (Arc::clone(&place), Arc::clone(is_stopped), order.to);
-        tokio::spawn(async move {
-            while place.acts.load(Ordering::Relaxed) < to && !is_stopped.load(Ordering::Relaxed) {
-                caller.act().await;
-                let acts = place.acts.load(Ordering::Relaxed);
-                if acts.is_multiple_of(SAYS) {
-                    say(&acts.to_string());
-                    let oldest = place.serving.iter().map(|caller| caller.load(Ordering::SeqCst)).min();
-                    if let Some(oldest) = oldest.filter(|oldest| *oldest != u64::MAX) {
-                        say(&format!("{OLDEST}{oldest}"));
-                    }
-                }
-            }
-            caller.leave();
-        })
+        serve(Caller::new(Arc::clone(&place), side, number, seed), &place, is_stopped, order.to)
     });
-    let callers: Vec<_> = callers.collect();
+    let mut callers = callers.collect::<Vec<_>>().into_iter();
+    let mut tasks = Vec::new();
+    while let Some(one) = callers.next() {
+        // By twos in one task, as some servers handle requests.
+        let other = callers.next();
+        tasks.push(tokio::spawn(async move {
+            tokio::join!(one, async {
+                if let Some(other) = other {
+                    other.await;
+                }
+            })
+        }));
+    }
     let auditor = Caller::new(Arc::clone(&place), Side::Ours, CALLERS + NAIVE_CALLERS, seed);
     let auditing = tokio::spawn(audit(auditor, audits, order.judged));
-    for caller in callers {
-        caller.await.unwrap();
+    for task in tasks {
+        task.await.unwrap();
     }
     faulty.stop();
     say(AUDITS);
@@ -147,6 +144,30 @@ async fn run(
         auditor.audit(generation).await;
     }
     say(DONE);
+}
+
+/// Serves requests until there are enough.
+fn serve(
+    mut caller: Caller,
+    place: &Arc<Place>,
+    is_stopped: &Arc<AtomicBool>,
+    to: u64,
+) -> impl Future<Output = ()> + Send + 'static {
+    let (place, is_stopped) = (Arc::clone(place), Arc::clone(is_stopped));
+    async move {
+        while place.acts.load(Ordering::Relaxed) < to && !is_stopped.load(Ordering::Relaxed) {
+            caller.act().await;
+            let acts = place.acts.load(Ordering::Relaxed);
+            if acts.is_multiple_of(SAYS) {
+                say(&acts.to_string());
+                let oldest = place.serving.iter().map(|caller| caller.load(Ordering::SeqCst)).min();
+                if let Some(oldest) = oldest.filter(|oldest| *oldest != u64::MAX) {
+                    say(&format!("{OLDEST}{oldest}"));
+                }
+            }
+        }
+        caller.leave();
+    }
 }
 
 /// Looks at the generations that nobody serves any more, as they are named; gives the first one at which it has not looked.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::backend::Backend;
 use super::child::child;
-use super::plants::PLANTS;
+use super::plants::{PLANTS, SOUND};
 use super::process::CHILD;
 use super::run::{Plan, Until, run};
 use crate::server::Missing;
@@ -88,7 +88,7 @@ fn parse(arguments: &[String]) -> Result<(Plan, bool), String> {
             }
             "--plant" => {
                 let name = value()?;
-                plan.plant = PLANTS.into_iter().find(|known| known == name);
+                plan.plant = PLANTS.into_iter().chain([SOUND]).find(|known| known == name);
                 if plan.plant.is_none() {
                     return Err(format!("no plant {name:?}; there are {}", PLANTS.join(", ")));
                 }

@@ -11,6 +11,8 @@ use super::log::Told;
 use super::profiles::{BucketMap, Profiles, Reported};
 
 mod redis;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use redis::Texts;
 

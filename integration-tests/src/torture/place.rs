@@ -81,7 +81,7 @@ impl Place {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (mut wires, mut twice) = (Vec::new(), Vec::new());
-        for process in 0..backend.processes() {
+        for process in 0..plan.processes() {
             let Some(mut port) = server.wired() else { break };
             if backend == Backend::Redis {
                 let fault = Arc::new(Twice::new(port, seed ^ process));

@@ -1,6 +1,7 @@
 //! Planted bugs: stores that break their promise, each in a way that somebody's store does. A run has to find every one.
 //!
-//! Those that keep books instead of taking receipts are in `bookkeeping`; those that are stores in `broken`.
+//! Those that keep books instead of taking receipts are in `bookkeeping`, and those whose profiles carry what was read in
+//! `carried`; those that are stores in `broken` and `buffered`.
 
 use std::sync::Arc;
 
@@ -12,9 +13,13 @@ use super::profiles::Profiles;
 
 mod bookkeeping;
 mod broken;
+mod buffered;
+mod carried;
 
 use bookkeeping::{Bookkeeper, Books};
 use broken::{Broken, Bug};
+use buffered::Buffered;
+use carried::{Carrier, Known};
 
 /// A planted bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,30 +28,45 @@ pub(crate) enum Plant {
     WholeProfile,
     /// In what SDKs are given: a read is proved by books.
     Books(Books),
+    /// In what SDKs are given: a read is proved by what the profile carries.
+    Carried(Known),
     /// In the store.
     Store(Bug),
+    /// In the store, which keeps writes in its process for a while; to be found where processes are killed, and one alone has the
+    /// users, as others would find it by looking.
+    BufferedInTheProcess,
     /// In the server, which has nothing on its disk when it is killed; to be found on Redis.
     NothingOnDisk,
 }
 
 /// All of them, by name.
-pub(crate) const ALL: [(&str, Plant); 15] = [
+pub(crate) const ALL: [(&str, Plant); 22] = [
     ("whole-profile", Plant::WholeProfile),
-    ("any-match-ledger", Plant::Books(Books::AnyMatch)),
-    ("fifo-ledger", Plant::Books(Books::Fifo)),
-    ("thread-local", Plant::Books(Books::LastLookup)),
     ("last-write-wins", Plant::Store(Bug::LastWriteWins)),
-    ("value-comparison", Plant::Books(Books::Values)),
+    ("only-adds", Plant::Books(Books::OnlyAdds)),
+    ("thread-local", Plant::Books(Books::ThreadLocal)),
+    ("task-local", Plant::Books(Books::TaskLocal)),
+    ("last-lookup", Plant::Books(Books::LastLookup)),
+    ("fifo-ledger", Plant::Books(Books::Fifo)),
+    ("lifo-ledger", Plant::Books(Books::Lifo)),
+    ("any-match-ledger", Plant::Books(Books::AnyMatch)),
+    ("all-agree-unfailed-ledger", Plant::Books(Books::AllAgreeUnfailed)),
+    ("all-agree-ledger", Plant::Books(Books::AllAgree)),
+    ("consistent-ledger", Plant::Books(Books::Consistent)),
+    ("value-comparison", Plant::Carried(Known::ByValue)),
     ("insert-without-epoch", Plant::Store(Bug::NoEpoch)),
     ("failed-lookup-overwrites", Plant::Store(Bug::FailedLookupOverwrites)),
     ("acknowledged-before-written", Plant::Store(Bug::AcknowledgedEarly)),
     ("unknown-is-written-again", Plant::Store(Bug::UnknownAgain)),
     ("error-is-success", Plant::Store(Bug::ErrorIsSuccess)),
     ("duplicate-overwrites", Plant::Store(Bug::DuplicateOverwrites)),
-    ("buffered-in-the-process", Plant::Store(Bug::Buffered)),
+    ("buffered-in-the-process", Plant::BufferedInTheProcess),
     ("last-goal-only", Plant::Store(Bug::LastGoal)),
     ("nothing-on-disk", Plant::NothingOnDisk),
 ];
+
+/// Made as some of these are, and without a bug: nothing is to be found in it.
+pub const SOUND: &str = "carried-revisions";
 
 /// Their names.
 pub const PLANTS: [&str; ALL.len()] = {
@@ -62,14 +82,16 @@ pub const PLANTS: [&str; ALL.len()] = {
 impl Plant {
     /// The one of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        ALL.iter().find(|(known, _)| *known == name).map(|(_, plant)| *plant)
+        let sound = (SOUND, Self::Carried(Known::ByRevision));
+        ALL.into_iter().chain([sound]).find(|(known, _)| *known == name).map(|(_, plant)| plant)
     }
 
     /// The store with this bug.
     pub(crate) fn in_store(self, store: Arc<dyn AsyncStore>) -> Arc<dyn AsyncStore> {
         match self {
             Self::Store(bug) => Arc::new(Broken::new(store, bug)),
-            Self::WholeProfile | Self::Books(_) | Self::NothingOnDisk => store,
+            Self::BufferedInTheProcess => Arc::new(Buffered::new(store)),
+            Self::WholeProfile | Self::Books(_) | Self::Carried(_) | Self::NothingOnDisk => store,
         }
     }
 
@@ -82,7 +104,8 @@ impl Plant {
         match self {
             Self::WholeProfile => Some(Arc::new(Whole::new(Arc::clone(store), settings.clone()))),
             Self::Books(books) => Some(Arc::new(Bookkeeper::new(Arc::clone(store), settings.clone(), books))),
-            Self::Store(_) | Self::NothingOnDisk => None,
+            Self::Carried(known) => Some(Arc::new(Carrier::new(Arc::clone(store), settings.clone(), known))),
+            Self::Store(_) | Self::BufferedInTheProcess | Self::NothingOnDisk => None,
         }
     }
 }

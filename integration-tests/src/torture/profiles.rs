@@ -38,6 +38,11 @@ pub(crate) trait Profiles: Send + Sync + 'static {
     /// # Errors
     /// What concerns the whole profile.
     async fn save(&self, user: &str, map: BucketMap, changed: &[String]) -> Result<Reported>;
+
+    /// Whether the map itself carries the proof of what it shows, which is lost with the rest of it.
+    fn is_proof_in_map(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]
@@ -66,6 +71,8 @@ pub(crate) fn reported(report: &SaveReport, changed: &[String]) -> Reported {
                 (Told::Refused, winner.as_ref().and_then(|winner| token(winner.as_str())))
             }
             Some(Saved::Failed { error }) => (effect(error), None),
+            // The same stands there: perhaps what an earlier attempt of a layer's wrote, and somebody has added a goal to since.
+            Some(Saved::Unchanged | Saved::Added) => (Told::Unknown, None),
             _ => (Told::Refused, None),
         };
         (key.clone(), told)
@@ -104,4 +111,24 @@ pub(crate) fn goals(value: &str) -> Vec<String> {
 /// The tokens of a map, by experiment.
 pub(crate) fn tokens(map: &BucketMap) -> BTreeMap<String, String> {
     map.iter().filter_map(|(key, entry)| Some((key.clone(), entry.get("t")?.as_str()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use stickystore_core::{Namespace, memory::MemoryStore};
+    use stickystore_services::Settings;
+    use stickystore_services::vwo::{Record, UserStorageService};
+
+    use super::*;
+
+    #[test]
+    fn what_stands_already_may_be_its_own() {
+        let vwo = UserStorageService::new(MemoryStore::new(), Settings::new(Namespace::new("n").unwrap()));
+        let told = |goal: &str| {
+            let mut record = Record::new("u", "c", "red");
+            record.add_goal(goal);
+            reported(&vwo.set(&record).unwrap(), &["c".to_owned()])["c"].0
+        };
+        assert_eq!([told("g1"), told("g1"), told("g2")], [Told::Acknowledged, Told::Unknown, Told::Unknown]);
+    }
 }

@@ -11,6 +11,7 @@ use super::child::Order;
 use super::clock;
 use super::dice::Dice;
 use super::place::Place;
+use super::plants::Plant;
 use super::process::{Process, State};
 use super::record::Record;
 use super::verdict::Verdict;
@@ -44,6 +45,14 @@ pub struct Plan {
     pub is_layered: bool,
     /// A bug that is planted, by its name among [`PLANTS`](super::PLANTS).
     pub plant: Option<&'static str>,
+}
+
+impl Plan {
+    /// How many processes there are.
+    pub(super) fn processes(&self) -> u64 {
+        let is_alone = self.plant.and_then(Plant::named) == Some(Plant::BufferedInTheProcess);
+        if is_alone { 1 } else { self.backend.processes() }
+    }
 }
 
 /// How long callers go on.
@@ -88,7 +97,7 @@ pub fn run(program: &str, plan: &Plan) -> Result<Verdict, Missing> {
         *faults.entry(name).or_default() += count;
     }
     let (stickystore, naive, broken) = (judged.ours, judged.naive, ended.err());
-    let (users, shared) = (judged.users, (plan.backend.processes() > 1).then_some(judged.shared));
+    let (users, shared) = (judged.users, (plan.processes() > 1).then_some(judged.shared));
     Ok(record.keep(Verdict { stickystore, naive, faults, users, shared, broken, ..verdict }))
 }
 
@@ -122,7 +131,7 @@ fn go_on(program: &str, plan: &Plan, place: &mut Place, folder: &Path, judge: &J
         is_layered: plan.is_layered,
         rates: plan.backend.rates(plan.nodes),
     };
-    let mut processes: Vec<_> = (0..plan.backend.processes()).map(order).map(ordered).collect();
+    let mut processes: Vec<_> = (0..plan.processes()).map(order).map(ordered).collect();
     let mut kill_at: Vec<u64> = processes.iter().map(|process| LIFE + 100 * process.order.process).collect();
     loop {
         processes.iter_mut().for_each(Process::listen);
@@ -150,7 +159,7 @@ fn go_on(program: &str, plan: &Plan, place: &mut Place, folder: &Path, judge: &J
                 processes.insert(at, next);
             }
         }
-        let acts = processes.iter().map(|process| process.acts).sum::<u64>() / plan.backend.processes();
+        let acts = processes.iter().map(|process| process.acts).sum::<u64>() / plan.processes();
         if acts > pace {
             pace = acts;
             processes.iter_mut().for_each(|process| process.keep_pace(pace));

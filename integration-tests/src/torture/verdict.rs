@@ -199,6 +199,22 @@ mod tests {
     }
 
     #[test]
+    fn its_json_is_one_line_of_this_shape() {
+        let ours = Tally { acknowledged: 11, lost: 2, flipped: 3, unknown: 4, open: 5, ..Tally::default() };
+        let naive = Tally { acknowledged: 21, lost: 22, flipped: 23, unknown: 24, ..Tally::default() };
+        let faults = [("cut".to_owned(), 6), ("hidden".to_owned(), 7)].into();
+        let verdict =
+            Verdict { stickystore: ours, naive, faults, users: 8, seed: u64::MAX, ..Verdict::default() };
+        let expected = concat!(
+            r#"{"stickystore":{"acknowledged":11,"lost":2,"flipped":3,"unknown":4,"faults":13},"#,
+            r#""naive":{"acknowledged":21,"lost":22,"flipped":23,"unknown":24},"#,
+            r#""seed":18446744073709551615}"#
+        );
+        assert_eq!(verdict.to_json(), expected);
+        assert!(serde_json::from_str::<serde_json::Value>(expected).is_ok(), "it is JSON");
+    }
+
+    #[test]
     fn what_was_lost_is_told_before_all_else_and_what_broke_before_how_little_there_was() {
         for (verdict, end, code, says) in [
             (verdict(500, 0, 200, None), End::Whole, 0, ""),

@@ -158,7 +158,8 @@ impl Fault for ErasesOneByOne {
                 let ours = state.ours(&erase.subject);
                 (ours.map(|ours| ours.slots.clone()).unwrap_or_default(), ours.and_then(|ours| ours.mark))
             };
-            let is_retry = mark.is_some_and(|mark| mark.epoch == erase.epoch && mark.is_live(call.now));
+            let is_retry =
+                mark.is_some_and(|mark| mark.epoch.is_of_one_erasure(erase.epoch) && mark.is_live(call.now));
             if listed.is_empty() || !is_admitted || is_retry || erase.mark_until <= call.now {
                 return bench.erase_all(call, std::slice::from_ref(erase)).pop().unwrap();
             }

@@ -123,6 +123,19 @@ pub(super) const STORES: &[BrokenStore] = &[
         },
     },
     BrokenStore {
+        name: "a further attempt of an erase is another erase",
+        breaks: "an erase that is sent again finds its own epoch and removes nothing newer",
+        open: || {
+            opened(JudgesErase(|erase, mark, stood, now| {
+                let other = |mark: Mark| Epoch::from_bytes(mark.epoch.to_bytes().map(|byte| !byte));
+                let is_exact = |mark: &Mark| mark.epoch == erase.epoch;
+                let mark =
+                    mark.map(|mark| if is_exact(&mark) { mark } else { Mark::new(other(mark), mark.until) });
+                decide_erase(erase, mark, stood, now)
+            }))
+        },
+    },
+    BrokenStore {
         name: "a retried erase answers false",
         breaks: "an erase that is sent again answers true",
         open: || {

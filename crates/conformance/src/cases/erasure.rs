@@ -276,9 +276,10 @@ pub(crate) async fn retry_removes_nothing_newer(cx: Context) -> CaseResult {
         assert!(erase(&cx, &erasure).await, "a retry finds its own epoch, also before anything newer");
         let (newer, known) = (entry("newer"), EpochCheck::Is(Some(erasure.epoch)));
         assert_eq!(act::insert(&cx, &user, known, "k", &newer).await, Outcome::Inserted);
-        for millis in [0, MARK - 1] {
-            let retried = cx.store().erase_one(cx.at(millis), erasure.clone()).await.unwrap();
-            assert!(retried, "a retry at {millis} ms");
+        for (millis, after) in [(0, 0), (0, 1), (MARK - 1, 0), (MARK - 1, 15)] {
+            let retry = erasure.clone().attempt(after);
+            let retried = cx.store().erase_one(cx.at(millis), retry).await.unwrap();
+            assert!(retried, "a retry at {millis} ms, {after} after the one that was applied");
             assert_entries(&act::load_at(&cx, millis, &user).await, &[("k", &newer)], "the user has these");
         }
         assert_mark(&cx, &user, erasure.epoch, MARK, "after retries").await;

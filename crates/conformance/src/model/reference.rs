@@ -87,7 +87,7 @@ impl Reference {
             return Err(Refused);
         }
         let end = match self.mark {
-            Some((own, _)) if own == epoch => return Ok(true),
+            Some((own, _)) if own.is_of_one_erasure(epoch) => return Ok(true),
             Some((_, longer)) if longer.get() > until.get() => longer,
             _ => until,
         };

@@ -155,6 +155,19 @@ fn a_retried_erase_finds_its_own_epoch_and_leaves_what_is_newer() {
 }
 
 #[test]
+fn so_does_one_that_is_numbered_and_behind_another_it_is_not_what_it_was() {
+    let first = erase(1, NOW + 9);
+    let mark = |erase: &Erase| Mark { epoch: erase.epoch, until: ms(NOW + 9) };
+    let retry = first.clone().attempt(1);
+    let own = decide_erase(&retry, Some(mark(&first)), false, ms(NOW)).unwrap();
+    assert_eq!(own, EraseDecision { stood: true, leave: None });
+    let late = decide_erase(&first, Some(mark(&retry)), false, ms(NOW)).unwrap();
+    assert_eq!(late, EraseDecision { stood: true, leave: None });
+    let behind = decide_erase(&retry, Some(mark(&erase(2, NOW + 9))), false, ms(NOW)).unwrap();
+    assert_ne!(behind.leave.unwrap().epoch, first.epoch);
+}
+
+#[test]
 fn a_later_erase_takes_over_and_never_shortens_the_mark() {
     let mark = Mark { epoch: Epoch::from_bytes([1; 8]), until: ms(NOW + 9) };
     let later = decide_erase(&erase(2, NOW + 5), Some(mark), true, ms(NOW)).unwrap();

@@ -132,8 +132,24 @@ async fn an_unknown_erase_finds_its_own_mark() {
     let (store, resilient) = world([]);
     store.memory.put(call(), &subject(), key(), entry("red")).unwrap();
     store.plan([Fault::After]);
-    assert!(resilient.erase_one(call(), Erase::new(subject(), call().now)).await.unwrap(), "something stood");
+    let erase = Erase::new(subject(), call().now);
+    assert!(resilient.erase_one(call(), erase.clone()).await.unwrap(), "something stood");
     assert_eq!(store.attempts(), 2);
+    let stands = store.memory.load(call(), &subject()).unwrap().epoch();
+    assert_eq!(stands, Some(erase.epoch), "the second attempt left it");
+}
+
+#[tokio::test]
+async fn a_further_attempt_of_an_erase_lets_nobody_in_who_knew_of_the_first() {
+    let (store, resilient) = world([BEFORE]);
+    let erase = Erase::new(subject(), call().now);
+    // As if it had been applied all the same, and another erasure after it.
+    store.memory.erase_one(call(), erase.clone()).unwrap();
+    let known = EpochCheck::Is(Some(erase.epoch));
+    store.memory.erase_one(call(), Erase::new(subject(), call().now)).unwrap();
+    resilient.erase_one(call(), erase).await.unwrap();
+    let late = store.memory.insert(call(), &subject(), known, key(), entry("red")).unwrap();
+    assert_eq!(late, Outcome::Erased);
 }
 
 #[tokio::test]

@@ -2,4 +2,4 @@
 
 use super::Saved;
 
-pub(super) fn saved(_: &'static str, _: &Saved) {}
+pub(super) fn saved(_: &'static str, _: &Saved, _: bool) {}

@@ -190,8 +190,7 @@ impl Commit {
         }
         for user in state.users.values_mut() {
             for (key, said) in std::mem::take(&mut user.said) {
-                report.of(user.subject.user.as_str()).set(&key, said.saved);
-                report.of(user.subject.user.as_str()).set_goals_added(&key, said.goals_added);
+                report.tell(user.subject.user.as_str(), &key, said);
             }
         }
         for sent in self.sent {
@@ -201,6 +200,7 @@ impl Commit {
             replay.finish(state, &mut report);
         }
         for (subject, read) in self.unknown.into_iter().zip(self.read) {
+            report.unread(read.as_ref().err());
             if let Ok(user) = state.user(subject.user.as_str()) {
                 user.base = read.map(Base::of);
             }

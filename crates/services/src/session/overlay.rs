@@ -42,6 +42,16 @@ pub(super) enum Shape {
 }
 
 impl Shape {
+    /// The service, as its counters name it.
+    pub(super) fn service(self) -> &'static str {
+        match self {
+            Self::Optimizely => "optimizely",
+            Self::Vwo => "vwo",
+            Self::GrowthBook => "growthbook",
+            Self::Assigned => "assign",
+        }
+    }
+
     /// What the service calls the value, if it is of its shape.
     pub(super) fn name(self, value: &Value) -> Option<String> {
         match self {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use stickystore_core::{Call, Key, Outcome, Profile, Read, Result, Subject, Write};
 
-use super::overlay::State;
+use super::overlay::{Shape, State};
 use super::report::CommitReport;
 use super::said::Said;
 use crate::report::{SaveReport, Saved};
@@ -123,9 +123,7 @@ impl Replay {
             }
         }
         if let Some(said) = self.said {
-            let report = report.of(self.subject.user.as_str());
-            report.set(self.key.as_str(), said.saved);
-            report.set_goals_added(self.key.as_str(), said.goals_added);
+            report.tell(self.subject.user.as_str(), self.key.as_str(), said);
         }
     }
 
@@ -154,7 +152,7 @@ impl Replay {
     }
 
     fn say(&mut self, saved: Saved, goals_added: Vec<String>) {
-        let later = Said { saved, goals_added };
+        let later = Said { shape: Shape::Vwo, saved, goals_added };
         match &mut self.said {
             Some(said) => said.and(later),
             None => self.said = Some(later),

@@ -6,6 +6,9 @@ use std::fmt;
 use stickystore_core::Error;
 use stickystore_core::json::ObjectWriter;
 
+use super::numbers::Services;
+use super::overlay::Shape;
+use super::said::Said;
 use crate::report::{SaveReport, Saved};
 
 /// What became of what a session saved since it began, or since its last commit.
@@ -14,6 +17,10 @@ pub struct CommitReport {
     users: BTreeMap<String, SaveReport>,
     /// The view shows now what it did not show to those who decided.
     learned: bool,
+    /// Why it does not show what stands there.
+    unread: Option<Error>,
+    /// Whose entries they are.
+    services: Services,
 }
 
 impl CommitReport {
@@ -51,6 +58,38 @@ impl CommitReport {
 
     pub(super) fn of(&mut self, user_id: &str) -> &mut SaveReport {
         self.users.entry(user_id.to_owned()).or_default()
+    }
+
+    /// What a service said of an entry.
+    pub(super) fn tell(&mut self, user_id: &str, key: &str, said: Said) {
+        self.is_of(user_id, key, said.shape);
+        let report = self.of(user_id);
+        report.set(key, said.saved);
+        report.set_goals_added(key, said.goals_added);
+    }
+
+    pub(super) fn is_of(&mut self, user_id: &str, key: &str, shape: Shape) {
+        self.services.note(user_id, key, shape.service());
+    }
+
+    /// Counts its entries; and whether what was decided in this pass is served.
+    pub(super) fn count(&self, is_served: bool) {
+        for (user, report) in &self.users {
+            for (key, saved) in report.iter() {
+                if let Some(service) = self.services.of(user, key) {
+                    saved.count(service, is_served);
+                }
+            }
+        }
+    }
+
+    pub(super) fn unread(&mut self, error: Option<&Error>) {
+        self.unread = self.unread.take().or_else(|| error.cloned());
+    }
+
+    /// Why who decides again would not know what stands there.
+    pub(super) fn is_unread(&self) -> Option<&Error> {
+        self.unread.as_ref()
     }
 
     pub(super) fn learn(&mut self) {

@@ -1,10 +1,12 @@
 //! What became of an entry that several saves of a session were about: the word that says most.
 
+use super::overlay::Shape;
 use crate::report::Saved;
 
-/// What was said of an entry, with the goals that were added to it.
+/// What was said of an entry, by whose service, with the goals that were added to it.
 #[derive(Debug, Clone)]
 pub(super) struct Said {
+    pub(super) shape: Shape,
     pub(super) saved: Saved,
     pub(super) goals_added: Vec<String>,
 }

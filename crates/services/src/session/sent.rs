@@ -106,7 +106,7 @@ impl Sent {
     }
 
     pub(super) fn finish(self, state: &mut State, report: &mut CommitReport) {
-        let (user_id, key) = (self.subject.user.as_str(), self.key.as_str());
+        let (user_id, key, shape) = (self.subject.user.as_str(), self.key.as_str(), self.pending.shape);
         let Ok(user) = state.user(user_id) else { return };
         let ours = self.pending.change.entry().map(|entry| entry.revision);
         let now = user.pending.get_mut(&self.key);
@@ -129,6 +129,7 @@ impl Sent {
             }
             _ => {}
         }
+        report.is_of(user_id, key, shape);
         let saved = match self.became {
             Became::Stands(stands, saved) => {
                 if let (Some(stands), Ok(base)) = (stands, &mut user.base) {
@@ -142,25 +143,25 @@ impl Sent {
                 let report = report.of(user_id);
                 if let Some(before) = report.get(key).cloned() {
                     let goals_added = report.goals_added(key).to_vec();
-                    user.said.insert(key.to_owned(), Said { saved: before, goals_added });
+                    user.said.insert(key.to_owned(), Said { shape, saved: before, goals_added });
                 }
                 report.set_goals_added(key, Vec::new());
                 return report.set(key, saved);
             }
             Became::Replayed | Became::Nothing => return,
         };
-        if self.pending.shape == Shape::Vwo && is_as_sent {
+        if shape == Shape::Vwo && is_as_sent {
             user.records.remove(&self.key);
         }
         let report = report.of(user_id);
         let before = report.get(key).cloned();
         // What a set had made of it, its service has said: it may have added a goal, and kept the rest.
-        let is_said = self.pending.shape == Shape::Vwo && matches!(saved, Saved::Replaced { .. });
+        let is_said = shape == Shape::Vwo && matches!(saved, Saved::Replaced { .. });
         match before {
             Some(_) if is_said => {}
             Some(before @ (Saved::Kept { .. } | Saved::Failed { .. })) => {
-                let mut said = Said { saved: before, goals_added: Vec::new() };
-                said.and(Said { saved, goals_added: Vec::new() });
+                let mut said = Said { shape, saved: before, goals_added: Vec::new() };
+                said.and(Said { shape, saved, goals_added: Vec::new() });
                 report.set(key, said.saved);
             }
             _ => report.set(key, saved),

@@ -8,8 +8,8 @@ use super::handed::Given;
 use super::overlay::{Overlay, Shape, User};
 use super::said::Said;
 use crate::assign::{Assigned, IntoValue, assign};
-use crate::growthbook::{StickyBucketService, user_id};
-use crate::optimizely::{UserProfile, UserProfileService};
+use crate::growthbook::{Document, StickyBucketService, user_id};
+use crate::optimizely::{UserProfile, UserProfileService, tracked};
 use crate::report::SaveReport;
 use crate::settings::{Receipts, Settings};
 use crate::vwo::{Dialect, Record, Set, Step, UserStorageService};
@@ -20,7 +20,8 @@ use crate::vwo::{Dialect, Record, Set, Step, UserStorageService};
 /// save that is refused says so there. When the session has ended, saving is an error.
 ///
 /// Users that the session was not begun for are an error of kind [`ErrorKind::Invalid`]. Where a user could not be read,
-/// looking up answers that error, and what is saved all the same can only be added.
+/// looking up answers that error, or nothing where [`Settings::with_failed_lookup`] says so; what is saved all the same can
+/// only be added.
 #[derive(Debug, Clone)]
 pub struct View {
     overlay: Overlay,
@@ -37,15 +38,15 @@ impl View {
     /// Optimizely's lookup; see [`UserProfileService::lookup`].
     ///
     /// # Errors
-    /// The read's, if the user could not be read.
+    /// The read's, if the user could not be read and [`Settings::with_failed_lookup`] does not say otherwise.
     pub fn lookup(&self, user_id: &str) -> Result<UserProfile> {
         let (overlay, subject) = (self.overlay.of(Shape::Optimizely), self.settings.subject(user_id)?);
-        let read = overlay.load(self.settings.call(), &subject);
-        let read = read.inspect_err(|_| {
+        let read = overlay.load(self.settings.call(), &subject).inspect_err(|_| {
             if let Ok(user) = self.overlay.state().user(user_id) {
                 user.handed.lookup_failed();
             }
-        })?;
+        });
+        let Some(read) = self.settings.looked_up(read)? else { return tracked(&self.settings, user_id) };
         let seed = UnixMillis::get(self.begun);
         let profile = UserProfile::from_store(&subject, read, &self.settings, seed);
         if self.settings.receipts() == Receipts::Off {
@@ -81,8 +82,8 @@ impl View {
             }
         }
         let service = UserProfileService::new(self.overlay.of(Shape::Optimizely), self.settings.clone());
-        let report = service.save(&profile)?;
-        self.note(profile.user_id(), &report)
+        let report = service.save_uncounted(&profile)?;
+        self.note(profile.user_id(), &report, Shape::Optimizely)
     }
 
     /// [`save`](Self::save) of the SDK's JSON.
@@ -103,10 +104,11 @@ impl View {
         let epoch = self.overlay.state().user(user_id)?.epoch();
         let record = service.get(user_id, campaign_key);
         let mut state = self.overlay.state();
-        let handed = &mut state.user(user_id)?.handed;
+        let user = state.user(user_id)?;
         match &record {
-            Ok(record) => handed.got(campaign, record.as_ref(), epoch),
-            Err(_) => handed.get_failed(campaign),
+            Ok(record) if user.base.is_ok() => user.handed.got(campaign, record.as_ref(), epoch),
+            // Also where the user only seems to have nothing.
+            _ => user.handed.get_failed(campaign),
         }
         record
     }
@@ -158,7 +160,7 @@ impl View {
                 user.records.entry(campaign).or_default().push(record.clone());
             }
         }
-        self.note(record.user_id(), &report)
+        self.note(record.user_id(), &report, Shape::Vwo)
     }
 
     /// [`set`](Self::set) of an SDK's JSON, in whatever spelling.
@@ -190,8 +192,9 @@ impl View {
     ) -> Result<()> {
         let user_id = user_id(name, value);
         self.overlay.state().user_to_change(&user_id)?;
-        let report = self.growthbook().save(name, value, assignments)?;
-        self.note(&user_id, &report)
+        let document = Document::new(name, value).with(assignments);
+        let report = self.growthbook().save_uncounted(&document)?;
+        self.note(&user_id, &report, Shape::GrowthBook)
     }
 
     /// What the user has under this key; if that is nothing, what `value` gives is going to be kept. Until the commit it is
@@ -254,11 +257,11 @@ impl View {
     }
 
     /// Keeps what a service said, for the report of the commit.
-    fn note(&self, user_id: &str, report: &SaveReport) -> Result<()> {
+    fn note(&self, user_id: &str, report: &SaveReport, shape: Shape) -> Result<()> {
         let mut state = self.overlay.state();
         let user = state.user_to_change(user_id)?;
         for (key, saved) in report.iter() {
-            let said = Said { saved: saved.clone(), goals_added: report.goals_added(key).to_vec() };
+            let said = Said { shape, saved: saved.clone(), goals_added: report.goals_added(key).to_vec() };
             match user.said.get_mut(key) {
                 Some(before) => before.and(said),
                 None => drop(user.said.insert(key.to_owned(), said)),

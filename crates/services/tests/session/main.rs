@@ -7,6 +7,8 @@
 )]
 
 mod bench;
+#[cfg(feature = "metrics")]
+mod counted;
 mod dropped;
 mod given_up;
 mod goals;
@@ -17,7 +19,7 @@ use stickystore_core::{Effect, ErrorKind, Immediate, Store as _};
 use stickystore_services::growthbook::user_id;
 use stickystore_services::session::{AsyncSession, Session};
 use stickystore_services::vwo::Dialect;
-use stickystore_services::{Receipts, Saved, Why};
+use stickystore_services::{FailedLookup, Receipts, Saved, Why};
 
 use bench::{Bench, kept, lookup, record, saved, with};
 
@@ -175,6 +177,23 @@ fn of_a_new_campaign_too() {
     assert!(matches!(saved(&session.commit(), "ann", "c1"), Saved::Inserted));
     let record = bench.other_vwo().get("ann", "c1").unwrap().unwrap();
     assert_eq!(record.goals().collect::<Vec<_>>(), ["g1"]);
+}
+
+#[test]
+fn who_seems_to_have_nothing_since_it_could_not_be_read_is_only_added_to() {
+    let bench = Bench::with(|settings| settings.with_failed_lookup(FailedLookup::Absent));
+    bench.put("A");
+    bench.other_vwo().set(&record("red", "")).unwrap();
+    bench.store.fail_reads(1);
+    let session = bench.begin();
+    let view = session.view();
+    assert_eq!(view.lookup("ann").unwrap().variation("e1"), None);
+    assert_eq!(view.get("ann", "c1").unwrap(), None);
+    view.save(&with(view.lookup("ann").unwrap(), "e1", "B")).unwrap();
+    view.set(&record("blue", "")).unwrap();
+    let report = session.commit();
+    assert_eq!(kept(&report, "e1").0, Why::Unproven);
+    assert_eq!(kept(&report, "c1").0, Why::Unproven, "a failure is no proof of absence");
 }
 
 #[test]

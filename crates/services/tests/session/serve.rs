@@ -28,6 +28,35 @@ fn also_if_the_lookup_failed() {
 }
 
 #[test]
+fn a_winner_that_can_not_be_read_is_an_error_and_nothing_is_decided_without_it() {
+    let bench = Bench::new();
+    bench.put("A");
+    // That of the session, and the one after the commit.
+    bench.store.fail_reads(2);
+    let mut passes = 0;
+    let not_kept = bench.begin().decide(|view| {
+        passes += 1;
+        decide(view, "ann", "e1", &["B", "A"])
+    });
+    let not_kept = not_kept.unwrap_err();
+    assert_eq!((not_kept.value.as_str(), not_kept.error.kind(), passes), ("B", ErrorKind::Unavailable, 1));
+    assert_eq!(kept(&not_kept.report, "e1"), (Why::Unproven, Some(r#"{"variation_id":"A"}"#.into())));
+    assert_eq!(bench.stored("ann", "e1").as_deref(), Some("A"));
+}
+
+#[test]
+fn so_is_what_stands_after_an_erasure() {
+    let bench = Bench::new();
+    bench.put("A");
+    let session = bench.begin();
+    bench.erase();
+    bench.store.fail_reads(1);
+    let not_kept = session.decide(|view| decide(view, "ann", "e2", &["B"])).unwrap_err();
+    assert_eq!(not_kept.error.kind(), ErrorKind::Unavailable);
+    assert_eq!(kept(&not_kept.report, "e2").0, Why::Erased);
+}
+
+#[test]
 fn the_second_pass_is_the_last() {
     let bench = Bench::new();
     let session = bench.begin();

@@ -91,18 +91,23 @@ impl Caller {
         if decided.is_empty() {
             return;
         }
+        let profiles = self.profiles(user);
         if self.side == Side::Ours && self.dice.happens(PRUNED) {
             map.clear();
-            // Without its receipt it proves nothing of what it shows.
-            decided.values_mut().for_each(|sent| sent.held = None);
+            if profiles.is_proof_in_map() {
+                // Without its receipt it proves nothing of what it shows.
+                decided.values_mut().for_each(|sent| sent.held = None);
+            }
         }
+        // What a process remembers may be of another caller, or gone.
+        let may_add = may_add || !profiles.is_proof_in_map();
         decided.values_mut().for_each(|sent| sent.may_add = may_add);
         for (key, sent) in &decided {
             map.insert(key.clone(), bucketed(&sent.variation, &sent.token));
         }
         let id = self.sends(user, &decided, knew);
         let changed: Vec<_> = decided.keys().cloned().collect();
-        let (profiles, owned) = (self.profiles(user), user.to_owned());
+        let owned = user.to_owned();
         let report = self.wait(async move { profiles.save(&owned, map, &changed).await }).await;
         self.sent(id, &decided, report);
     }

@@ -24,6 +24,7 @@ impl Caller {
         let (sticky, owned) = (self.stores(user).sticky, user.to_owned());
         let Some(Ok(session)) = self.wait(async move { sticky.begin(&owned).await }).await else {
             self.place.log.answer(id, Answer::Nothing);
+            self.place.log.answer(second, Answer::Nothing);
             return;
         };
         let (asked, datafile) = (self.some_keys("e"), self.datafile());
@@ -35,6 +36,9 @@ impl Caller {
                 passes.push(pass);
             })
             .await;
+        if passes.len() < 2 {
+            self.place.log.answer(second, Answer::Nothing);
+        }
         let (last, first) = match decided {
             Ok(decided) => (decided.report, decided.first),
             Err(not_kept) => (not_kept.report, not_kept.first),

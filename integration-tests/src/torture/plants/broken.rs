@@ -39,8 +39,6 @@ pub(crate) enum Bug {
     ErrorIsSuccess,
     /// A write that is sent twice overwrites what came in between.
     DuplicateOverwrites,
-    /// Writes are kept in the process for a while, where a kill loses them.
-    Buffered,
     /// Of a record's goals, only the last is kept.
     LastGoal,
 }
@@ -70,12 +68,12 @@ impl Broken {
     }
 
     /// Makes the write later, over whatever stands there or as it is.
-    fn later(&self, writes: &[Write], late: Duration, puts: bool) {
+    fn later(&self, writes: &[Write], puts: bool) {
         let store = Arc::clone(&self.store);
         let writes: Vec<_> =
             writes.iter().map(|write| if puts { overwriting(write) } else { write.clone() }).collect();
         tokio::spawn(async move {
-            tokio::time::sleep(late).await;
+            tokio::time::sleep(LATE).await;
             let now = stickystore_core::Clock::now(&stickystore_core::SystemClock);
             store.write(Call::new(now, Instant::now() + PATIENCE), &writes).await;
         });
@@ -97,9 +95,8 @@ impl AsyncStore for Broken {
             Bug::NoEpoch => {
                 writes.iter().map(|write| changed(write, EpochCheck::Ignore, Change::clone)).collect()
             }
-            Bug::AcknowledgedEarly | Bug::Buffered => {
-                let late = if self.bug == Bug::Buffered { LATE * 10 } else { LATE };
-                self.later(writes, late, false);
+            Bug::AcknowledgedEarly => {
+                self.later(writes, false);
                 return writes.iter().map(|write| write.changes().iter().map(success).collect()).collect();
             }
             Bug::LastGoal => {
@@ -112,12 +109,12 @@ impl AsyncStore for Broken {
             |answer: &Result<Outcome>| answer.as_ref().is_err_and(|error| error.effect() == Effect::Unknown);
         match self.bug {
             Bug::UnknownAgain if answers.iter().flatten().any(is_unknown) => {
-                self.later(writes, LATE * 10, true);
+                self.later(writes, true);
             }
             Bug::DuplicateOverwrites => {
                 let count = self.writes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 if count.is_multiple_of(ONE_OF) {
-                    self.later(writes, LATE, true);
+                    self.later(writes, true);
                 }
             }
             _ => {}
@@ -173,7 +170,7 @@ impl AsyncStore for Broken {
 
 /// What a change is answered that was made.
 #[expect(clippy::unnecessary_wraps, reason = "it is an answer")]
-fn success(change: &Change) -> Result<Outcome> {
+pub(super) fn success(change: &Change) -> Result<Outcome> {
     Ok(match change {
         Change::Insert(..) => Outcome::Inserted,
         Change::Replace(..) => Outcome::Replaced,
