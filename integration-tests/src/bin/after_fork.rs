@@ -12,8 +12,8 @@ use std::time::Duration;
 use fork::{Fork, fork, waitpid};
 use stickystore_core::memory::MemoryStore;
 use stickystore_core::{
-    Blocking, Call, ErrorKind, Immediate, Namespace, Result, Store, StoreExt as _, Subject, SystemClock,
-    UserId,
+    AsyncStore, Blocking, Call, ErrorKind, Immediate, Namespace, Operation, Result, Store, StoreExt as _,
+    Subject, SystemClock, UserId,
 };
 use stickystore_integration_tests::waiting::{Ping, Waiting};
 
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     };
     match fork() {
         Ok(Fork::Child) if loads(&near) != Err(ErrorKind::Forked) => ExitCode::from(16),
+        Ok(Fork::Child) if runs(&near) != Err(ErrorKind::Forked) => ExitCode::from(17),
         Ok(Fork::Child) => child(store, open),
         Ok(Fork::Parent(child)) => {
             let child_ended = waitpid(child).is_ok_and(|status| status == 0);
@@ -56,6 +57,10 @@ fn child(store: Blocking<Waiting>, open: impl Fn() -> Result<Blocking<Waiting>>)
 fn loads(store: &impl Store) -> std::result::Result<(), ErrorKind> {
     let subject = Namespace::new("n").and_then(|namespace| Ok(Subject::new(namespace, UserId::new("u")?)));
     subject.and_then(|subject| store.load(call(), &subject)).map(drop).map_err(|error| error.kind())
+}
+
+fn runs<S: AsyncStore>(store: &Blocking<S>) -> std::result::Result<(), ErrorKind> {
+    store.run(call(), Operation::Ping, |_| async {}).map_err(|error| error.kind())
 }
 
 fn open(server: SocketAddr, runtimes: Option<NonZeroUsize>) -> Result<Blocking<Waiting>> {
