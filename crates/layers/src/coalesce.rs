@@ -78,10 +78,12 @@ impl Bounds {
     pub const UNLIMITED: usize = usize::MAX;
 
     /// Those that suit this store: the default ones, but that Memcached, MongoDB and Cassandra, who are sent each user's write by
-    /// itself, let no write wait for another user's.
+    /// itself, let no write wait for another user's; and that Redis lets no read wait, since all that is asked at the same time
+    /// leaves over one connection in one piece anyway.
     pub fn of(info: &StoreInfo) -> Self {
         let bounds = Self::default();
         match info.scheme {
+            "redis" => bounds.with_in_flight(Self::UNLIMITED).with_writes_in_flight(bounds.writes_in_flight),
             "memcache" | "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
             _ => bounds,
         }

@@ -90,8 +90,9 @@ pub(crate) enum Driving {
 pub(crate) enum Leaving {
     /// Together: what goes in one round trip costs client and server less, as was measured (`cargo xtask bench`).
     Together,
-    /// Each by itself: of a store in this process, of one that only its author knows, and of Cassandra, whose driver sends each
-    /// user's statement to that user's own nodes in any case.
+    /// Each by itself: of a store in this process, of one that only its author knows; of Memcached, over whose one connection
+    /// what is asked at the same time leaves in one piece anyway; and of Cassandra, whose driver sends each user's statement to
+    /// that user's own nodes in any case.
     Alone,
 }
 
@@ -105,18 +106,18 @@ where
     Arc::new(Factory { open: factory, leaving: Leaving::Alone, driving: Driving::OwnThread })
 }
 
-/// An opener of stores whose calls leave together.
+/// An opener of stores of ours.
 #[cfg_attr(
     not(any(feature = "memcached", feature = "mongodb", feature = "redis")),
     expect(dead_code, reason = "none of them is on")
 )]
-pub(crate) fn together<F, Fut, S>(driving: Driving, factory: F) -> Arc<dyn Opener>
+pub(crate) fn ours<F, Fut, S>(leaving: Leaving, driving: Driving, factory: F) -> Arc<dyn Opener>
 where
     F: Fn(String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: AsyncStore,
 {
-    Arc::new(Factory { open: factory, leaving: Leaving::Together, driving })
+    Arc::new(Factory { open: factory, leaving, driving })
 }
 
 struct Factory<F> {

@@ -90,3 +90,12 @@ fn only_a_store_that_takes_writes_of_several_users_at_once_has_them_wait_for_eac
         assert_eq!(writes(scheme), Bounds::UNLIMITED, "{scheme}");
     }
 }
+
+#[test]
+fn reads_wait_for_each_other_unless_they_leave_in_one_piece_anyway() {
+    let reads = |scheme| Bounds::of(&StoreInfo::new(scheme)).in_flight;
+    assert_eq!(reads("redis"), Bounds::UNLIMITED);
+    for scheme in ["memcache", "mongodb", "cassandra"] {
+        assert_eq!(reads(scheme), Bounds::default().in_flight, "{scheme}");
+    }
+}

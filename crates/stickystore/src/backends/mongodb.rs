@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use stickystore_mongodb::{Config, MongodbStore};
 
-use super::{Driving, Opener, together};
+use super::{Driving, Leaving, Opener, ours};
 
 #[expect(clippy::unnecessary_wraps, reason = "the module is there only where the feature is on")]
 pub(super) fn opener() -> Option<Arc<dyn Opener>> {
-    Some(together(Driving::OwnThread, |url| async move { MongodbStore::new(&Config::from_url(&url)?) }))
+    Some(ours(Leaving::Together, Driving::OwnThread, |url| async move {
+        MongodbStore::new(&Config::from_url(&url)?)
+    }))
 }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use stickystore_redis::{Config, RedisStore};
 
-use super::{Driving, Opener, together};
+use super::{Driving, Leaving, Opener, ours};
 
 #[expect(clippy::unnecessary_wraps, reason = "the module is there only where the feature is on")]
 pub(super) fn opener() -> Option<Arc<dyn Opener>> {
-    Some(together(Driving::Callers, |url| async move { RedisStore::new(&Config::from_url(&url)?) }))
+    Some(ours(
+        Leaving::Together,
+        Driving::Callers,
+        |url| async move { RedisStore::new(&Config::from_url(&url)?) },
+    ))
 }

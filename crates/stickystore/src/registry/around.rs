@@ -133,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_of_a_store_that_gains_leave_together_unless_the_url_says_off() {
-        let opener = || backends::together(Driving::OwnThread, open);
+        let opener = || backends::ours(Leaving::Together, Driving::OwnThread, open);
         assert_eq!(leave_together(opener(), "").await, [true; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=on").await, [true; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=off").await, [false; 2]);
@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn blocking_callers_who_drive_wait_for_nobody_unless_the_url_says_on() {
-        let opener = || backends::together(Driving::Callers, open);
+        let opener = || backends::ours(Leaving::Together, Driving::Callers, open);
         assert_eq!(leave_together(opener(), "").await, [false, true]);
         assert_eq!(leave_together(opener(), "&coalesce=on").await, [true; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=off").await, [false; 2]);
@@ -156,7 +156,7 @@ mod tests {
                 counted.fetch_add(1, Ordering::SeqCst);
                 open(url)
             };
-            let opener = backends::together(Driving::Callers, counting);
+            let opener = backends::ours(Leaving::Together, Driving::Callers, counting);
             drop(blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap());
             opened.load(Ordering::SeqCst)
         };
@@ -202,10 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_redis_memcached_and_mongodb_leave_together() {
+    fn calls_of_redis_and_mongodb_leave_together() {
         for backend in backends::ALL {
             let Some(opener) = (backend.opener)() else { continue };
-            let gains = ["redis", "memcached", "mongodb"].contains(&backend.feature);
+            let gains = ["redis", "mongodb"].contains(&backend.feature);
             let leaving = if gains { Leaving::Together } else { Leaving::Alone };
             assert_eq!(opener.leaving(), leaving, "{:?}", backend.schemes);
         }
