@@ -11,7 +11,7 @@ use super::run::Plan;
 use super::verdict::Verdict;
 
 /// Of how many generations of users the logs are kept, if there is an objection to more.
-const GENERATIONS: u64 = 3;
+const GENERATIONS: u64 = 8;
 
 /// What is kept of one run.
 #[derive(Debug)]
