@@ -190,6 +190,10 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
     /// Takes the answer to its read.
     pub fn was_read(&mut self, profile: Result<Profile>) {
         self.state = match profile {
+            // A layer below may have sent a write twice: it can come late, once what it met has gone.
+            Err(error) if self.entry.is_some() => {
+                State::Done(Err(error.with_effect(stickystore_core::Effect::Unknown)))
+            }
             Err(error) => State::Done(Err(error)),
             Ok(profile) => match (profile.damaged().first(), profile.get(self.key.as_str())) {
                 (Some(damaged), _) => State::Done(Err(Error::new(
@@ -232,7 +236,7 @@ impl<F: FnOnce() -> V, V: IntoValue> Assign<F> {
             (Some(Ok(Outcome::Gone)), _) => {
                 let context = "others kept writing to the entry until the deadline; assign again";
                 let error = Error::new(ErrorKind::Timeout, context);
-                State::Done(Err(error.with_effect(stickystore_core::Effect::NotApplied)))
+                State::Done(Err(error.with_effect(stickystore_core::Effect::Unknown)))
             }
             (Some(Ok(Outcome::Kept(winner))), _) => {
                 State::Done(Ok(Assigned { entry: winner, how: How::Existing }))

@@ -89,6 +89,10 @@ pub(crate) enum Driving {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leaving {
     /// Together: what goes in one round trip costs client and server less, as was measured (`cargo xtask bench`).
+    #[cfg_attr(
+        not(any(feature = "mongodb", feature = "redis")),
+        expect(dead_code, reason = "neither of them is on")
+    )]
     Together,
     /// Each by itself: of a store in this process, of one that only its author knows; of Memcached, over whose one connection
     /// what is asked at the same time leaves in one piece anyway; and of Cassandra, whose driver sends each user's statement to

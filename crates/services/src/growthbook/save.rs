@@ -112,7 +112,8 @@ impl Save {
         for (key, met, new) in std::mem::take(&mut self.to_replace) {
             match stored {
                 Err(error) => {
-                    let error = error.clone().with_effect(Effect::NotApplied);
+                    // A layer below may have sent the insert twice: it can come late, once what it met has gone.
+                    let error = error.clone().with_effect(Effect::Unknown);
                     self.report.set(key.as_str(), Saved::Failed { error });
                 }
                 Ok(stored) if stored.epoch().is_some() => {

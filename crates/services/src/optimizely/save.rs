@@ -122,6 +122,11 @@ impl Save {
         for (key, revision, entry) in std::mem::take(&mut self.to_replace) {
             match stored {
                 Ok(stored) => self.plan_replace(key, revision, &entry, stored),
+                // A layer below may have sent an insert twice: it can come late, once what it met has gone.
+                Err(error) if self.takes_new => {
+                    let error = error.clone().with_effect(stickystore_core::Effect::Unknown);
+                    self.report.set(key.as_str(), Saved::Failed { error });
+                }
                 Err(error) => self.report.set(key.as_str(), Saved::Failed { error: unwritten(error) }),
             }
         }

@@ -79,8 +79,9 @@ fn judge(
         let saved = Saved::Kept { why, winner: Some(stands.value.clone()) };
         Became::Stands(Some(Box::new(stands.clone())), saved)
     };
+    // A layer below may have sent the insert twice: it can come late, once what it met has gone.
     let stored = answer
-        .map_err(|error| Became::Failed(Saved::Failed { error: error.with_effect(Effect::NotApplied) }))?;
+        .map_err(|error| Became::Failed(Saved::Failed { error: error.with_effect(Effect::Unknown) }))?;
     let gone = || Became::Lost(Saved::Kept { why: Why::Gone, winner: None });
     let stands = stored.get(sent.key.as_str()).ok_or_else(gone)?;
     if stands.revision != met.revision {

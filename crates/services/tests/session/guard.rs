@@ -1,7 +1,7 @@
 //! The traces that break weaker save guards, by their numbers there, through sessions.
 
-use stickystore_core::Clock as _;
-use stickystore_services::optimizely::UserProfile;
+use stickystore_core::{Clock as _, Effect};
+use stickystore_services::optimizely::{UserProfile, UserProfileService};
 use stickystore_services::vwo::Dialect;
 use stickystore_services::{Receipts, Saved, Settings, Why};
 
@@ -253,4 +253,31 @@ fn t9_nor_does_a_second_commit_that_has_read_the_user_meanwhile() {
     assert!(session.view().failed("ann").is_none(), "the first commit has read the user, for the record");
     assert_eq!(kept(&session.commit(), "e1").0, Why::Erased, "it was decided before the erasure");
     assert_eq!(bench.stored("ann", "e1"), None);
+}
+
+#[test]
+fn an_insert_that_met_something_retired_that_can_not_be_read_then_is_left_open() {
+    // A layer may have sent the insert twice, and it may come late.
+    let fails = |work: &dyn Fn(&Bench) -> Effect| {
+        let bench = Bench::with(|settings| settings.with_retired("e1", "A"));
+        assert_eq!(work(&bench), Effect::Unknown);
+    };
+    let of = |saved: Option<&Saved>| match saved {
+        Some(Saved::Failed { error }) => error.effect(),
+        other => panic!("{other:?}"),
+    };
+    fails(&|bench| {
+        let session = bench.begin();
+        session.view().save(&with(lookup(session.view(), "ann"), "e1", "B")).unwrap();
+        bench.put("A");
+        bench.store.fail_reads(1);
+        of(session.commit().user("ann").unwrap().get("e1"))
+    });
+    fails(&|bench| {
+        let service = UserProfileService::new(bench.store.clone(), bench.settings.clone());
+        let profile = with(service.lookup("ann").unwrap(), "e1", "B");
+        bench.put("A");
+        bench.store.fail_reads(1);
+        of(service.save(&profile).unwrap().get("e1"))
+    });
 }
