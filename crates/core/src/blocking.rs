@@ -164,7 +164,7 @@ impl<S: AsyncStore> Blocking<S> {
     }
 
     /// Runs one call on the store's runtime, and waits for it: what a layer can do besides a store's methods, from every place
-    /// that they can be called from. `work` is given the store, and should end by the call's deadline; it is dropped 50 ms later.
+    /// that they can be called from. `work` is given the store (of several, any), and should end by the call's deadline; it is dropped 50 ms later.
     ///
     /// ```
     /// use std::time::Duration;
