@@ -7,6 +7,7 @@ use crate::measure::Contender;
 use crate::operation::Operation;
 use crate::options::{Options, Part};
 use crate::report::Report;
+use crate::threads::Way;
 use crate::words::{filling, within};
 use crate::{arrivals, heap, held, ours, threads};
 
@@ -22,11 +23,13 @@ pub(crate) trait Rivals {
     fn blocking(&self, operation: Operation, threads: usize, crowd: &Crowd) -> Contender;
 }
 
-/// Measures the store that `open` gives beside the rivals that `rivals` gives; neither has connected yet.
+/// Measures the store that `open` gives, its blocking API also in these ways, beside the rivals that `rivals` gives; neither has
+/// connected yet.
 pub(crate) async fn report<S: AsyncStore + Clone, R: Rivals>(
     options: &Options,
     backend: &'static str,
     open: impl Fn() -> S,
+    ways: &[Way<S>],
     rivals: impl AsyncFn() -> R,
 ) -> Report {
     let mut report = Report::default();
@@ -41,7 +44,7 @@ pub(crate) async fn report<S: AsyncStore + Clone, R: Rivals>(
         return report;
     }
     if options.parts.contains(&Part::Blocking) {
-        report.rows.extend(threads::rows(options, backend, &open, &rivals).await);
+        report.rows.extend(threads::rows(options, backend, &open, ways, &rivals).await);
     }
     if options.parts.contains(&Part::OpenLoop) {
         report.arrivals = arrivals::rows(options, backend, &store, &rivals).await;

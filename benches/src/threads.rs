@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use stickystore_core::{AsyncStore, Blocking, Outcome, StoreExt as _};
+use stickystore_core::{AsyncStore, Blocking, Detach, Outcome, StoreExt as _};
 use stickystore_layers::coalesce::{Bounds, Coalesced};
 
 use crate::backend::{Rivals, fill};
@@ -19,10 +19,23 @@ const THREADS: [usize; 3] = [1, 8, 32];
 /// What they do.
 const OPERATIONS: [Operation; 2] = [Operation::Load(ENTRIES), Operation::Put];
 
+/// A way of the blocking API that not every store has: its name, and how it is opened.
+pub(crate) type Way<S> = (&'static str, fn(&dyn Fn() -> S) -> Blocking<S>);
+
+/// Those whose callers have stores of their own.
+pub(crate) const fn own<S: Detach>() -> &'static [Way<S>] {
+    &[
+        ("own 8", |open| with_own(8, open)),
+        ("own 16", |open| with_own(16, open)),
+        ("own 32", |open| with_own(32, open)),
+    ]
+}
+
 pub(crate) async fn rows<S: AsyncStore + Clone>(
     options: &Options,
     backend: &'static str,
     open: impl Fn() -> S,
+    ways: &[Way<S>],
     rivals: &impl Rivals,
 ) -> Vec<Row> {
     let store = open();
@@ -33,13 +46,19 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
         for threads in THREADS {
             let coalesced = open();
             let coalesced = Coalesced::with(coalesced.clone(), Bounds::of(coalesced.info()));
-            let contenders = [
+            let mut contenders = vec![
                 contender("blocking", operation, threads, handed_over(open()), &crowd),
                 contender("blocking coalesced", operation, threads, handed_over(coalesced), &crowd),
                 contender("driven", operation, threads, driven(1, &open), &crowd),
                 contender("driven on 2", operation, threads, driven(2, &open), &crowd),
-                rivals.blocking(operation, threads, &crowd),
             ];
+            let others =
+                ways.iter().map(|(name, way)| contender(name, operation, threads, way(&open), &crowd));
+            contenders.extend(others);
+            contenders.push(rivals.blocking(operation, threads, &crowd));
+            contenders.retain(|one| {
+                options.who.as_ref().is_none_or(|who| *who == one.name || one.name == "driver")
+            });
             let operations = options.effort.operations(operation, threads);
             let samples =
                 take_turns(&contenders, options.effort.rounds, operations, options.server, async || ()).await;
@@ -67,6 +86,10 @@ fn driven<S: AsyncStore>(runtimes: usize, open: impl Fn() -> S) -> Blocking<S> {
     let runtimes = NonZeroUsize::new(runtimes).expect("at least one");
     let open = || std::future::ready(Ok(open()));
     Blocking::open_driven_on(runtimes, open).expect("runtimes of its own")
+}
+
+fn with_own<S: Detach>(most: usize, open: impl Fn() -> S) -> Blocking<S> {
+    driven(2, open).with_own(NonZeroUsize::new(most).expect("at least one"))
 }
 
 fn contender<S: AsyncStore>(

@@ -41,7 +41,7 @@ pub(crate) async fn report(options: &Options) -> Report {
     let config = Config::from_url(&options.url).expect("a URL of Cassandra");
     let open = || CassandraStore::new(&config).expect("a store");
     let options = Options { effort: Effort::divided(options.effort, SLOWER), ..options.clone() };
-    backend::report(&options, "cassandra", open, async || Bare::open(&options.url).await).await
+    backend::report(&options, "cassandra", open, &[], async || Bare::open(&options.url).await).await
 }
 
 /// The bare driver with its statements.

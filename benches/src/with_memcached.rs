@@ -19,6 +19,7 @@ use crate::measure::Contender;
 use crate::operation::Operation;
 use crate::options::Options;
 use crate::report::Report;
+use crate::threads;
 use crate::words::{LIFE, PATIENCE, VALUE, key, subject};
 
 /// OpenDAL hands a life to the server as it is, who takes more than 30 days for a date that has passed: nothing would stay.
@@ -46,7 +47,8 @@ pub(crate) async fn report(options: &Options) -> Report {
             filler: Instead::new(instead().connection_pool_max_size(FILLERS)),
         }
     };
-    backend::report(options, "memcached", || MemcachedStore::new(&config).expect("a store"), rivals).await
+    let open = || MemcachedStore::new(&config).expect("a store");
+    backend::report(options, "memcached", open, threads::own(), rivals).await
 }
 
 /// The bare pool, one for each number of callers.

@@ -46,7 +46,7 @@ pub(crate) async fn report(options: &Options) -> Report {
     let config = Config::from_url(&options.url).expect("a URL of MongoDB");
     let open = || MongodbStore::new(&config).expect("a store");
     let options = Options { effort: Effort::divided(options.effort, SLOWER), ..options.clone() };
-    backend::report(&options, "mongodb", open, async || Bare::open(&options.url).await).await
+    backend::report(&options, "mongodb", open, &[], async || Bare::open(&options.url).await).await
 }
 
 /// The bare driver's collection.

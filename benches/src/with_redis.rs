@@ -21,6 +21,7 @@ use crate::measure::Contender;
 use crate::operation::{ENTRIES, Operation};
 use crate::options::Options;
 use crate::report::Report;
+use crate::threads;
 use crate::words::{LIFE, PATIENCE, VALUE, entry, key, subject, within};
 
 /// The store's own scripts.
@@ -39,7 +40,7 @@ const GRACE: u64 = 60_000;
 pub(crate) async fn report(options: &Options) -> Report {
     let config = Config::from_url(&options.url).expect("a URL of Redis");
     let open = || RedisStore::new(&config).expect("a store");
-    backend::report(options, "redis", open, async || Bare::open(&options.url).await).await
+    backend::report(options, "redis", open, threads::own(), async || Bare::open(&options.url).await).await
 }
 
 /// The bare driver, and the scripts by their hashes.

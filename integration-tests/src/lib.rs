@@ -15,6 +15,7 @@ pub mod authority;
 pub mod failing;
 pub mod far;
 pub mod meddler;
+pub mod owned;
 pub mod proxy;
 pub mod racing;
 pub mod resp;

@@ -43,6 +43,7 @@ pub struct Proxy {
 #[derive(Debug, Default)]
 struct Counts {
     connections: AtomicUsize,
+    ended: AtomicUsize,
     bytes_up: AtomicUsize,
     disturbed: AtomicUsize,
     round_trips: AtomicUsize,
@@ -64,13 +65,11 @@ impl Proxy {
                 counted.connections.fetch_add(1, Ordering::SeqCst);
                 // Those that have ended take no room any more.
                 while connections.try_join_next().is_some() {}
-                connections.spawn(connect(
-                    client,
-                    port,
-                    ups.subscribe(),
-                    downs.subscribe(),
-                    Arc::clone(&counted),
-                ));
+                let (up, down, counts) = (ups.subscribe(), downs.subscribe(), Arc::clone(&counted));
+                connections.spawn(async move {
+                    connect(client, port, up, down, &counts).await;
+                    counts.ended.fetch_add(1, Ordering::SeqCst);
+                });
             }
         };
         let task = tokio::spawn(accept).abort_handle();
@@ -95,6 +94,12 @@ impl Proxy {
     /// How many connections were made.
     pub fn connections(&self) -> usize {
         self.counts.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many of them have not ended.
+    pub fn open(&self) -> usize {
+        let ended = self.counts.ended.load(Ordering::SeqCst);
+        self.connections().saturating_sub(ended)
     }
 
     /// How often clients sent something for the first time after something had come back: of one caller, its round trips.
@@ -124,7 +129,7 @@ async fn connect(
     port: u16,
     up: watch::Receiver<Rule>,
     down: watch::Receiver<Rule>,
-    counts: Arc<Counts>,
+    counts: &Counts,
 ) {
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
     for stream in [&client, &server] {

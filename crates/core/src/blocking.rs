@@ -8,15 +8,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::async_store::{AsyncStore, AsyncStoreExt};
 use crate::call::{Call, Erase, Read, Write};
+use crate::detach::Detach;
 use crate::error::{Effect, Error, ErrorKind, Operation, Result};
-use crate::id::Namespace;
+use crate::id::{Namespace, Subject};
 use crate::info::{Finding, StoreInfo};
 use crate::near::Near;
 use crate::outcome::Outcome;
@@ -27,10 +28,12 @@ use crate::store::{Scan, Store};
 mod driven;
 mod home;
 mod jobs;
+mod own;
 mod waiter;
 
 use home::{Home, Homes};
 use jobs::Jobs;
+use own::Own;
 
 /// How long after the deadline a store that should have ended by itself is cut off.
 const OVERRUN: Duration = Duration::from_millis(50);
@@ -159,6 +162,24 @@ impl<S: AsyncStore> Blocking<S> {
         Ok(Self::of(first, others?))
     }
 
+    /// The same, whose callers can have stores of their own, at most so many at a time: a call for one user is made over one of
+    /// them, if there is one that nobody has, and its thread waits for the answer itself. Where there is none the call goes the
+    /// way of all calls, and one more is made in the meantime. They end when they were not used for a minute, and when their
+    /// connection does.
+    ///
+    /// They too must have nothing of their own that a caller could miss. What is true of who drives holds of their
+    /// callers, but that these keep nobody else.
+    ///
+    /// `cargo xtask bench`: where callers share connections, who drives does the others' work and wakes them.
+    #[must_use]
+    pub fn with_own(self, most: NonZeroUsize) -> Self
+    where
+        S: Detach,
+    {
+        self.0.share(Own::new(most.get()));
+        self
+    }
+
     fn of(first: Home<S>, others: Vec<Home<S>>) -> Self {
         Self(Arc::new(Homes::new(first, others)))
     }
@@ -186,6 +207,30 @@ impl<S: AsyncStore> Blocking<S> {
         Fut: Future<Output = T> + Send + 'static,
     {
         self.run_in(&self.0.enter(), call, operation, work)
+    }
+
+    /// What a store of the caller's own answers, if one is ready for this user.
+    fn run_own<T>(
+        &self,
+        operation: Operation,
+        subject: &Subject,
+        work: impl AsyncFnOnce(&S) -> T,
+    ) -> Option<Result<T>> {
+        let (own, home) = (self.0.own()?, self.0.first());
+        // In a forked child a lock may be held for ever.
+        let taken = own.take(subject, home.store(), home.jobs()?)?;
+        let store = taken.store()?;
+        let look = || pin!(work(store)).poll(&mut Context::from_waker(Waker::noop()));
+        Some(match catch_unwind(AssertUnwindSafe(look)) {
+            Ok(Poll::Ready(answer)) => {
+                taken.give_back();
+                Ok(answer)
+            }
+            Ok(Poll::Pending) => {
+                Err(self.fail(operation, ErrorKind::Unexpected, "the store waits where it must not"))
+            }
+            Err(_) => Err(self.panicked(operation)),
+        })
     }
 
     fn run_in<T, Fut>(
@@ -309,6 +354,12 @@ impl<S: AsyncStore> Store for Blocking<S> {
             Err(error) => return all(error),
         };
         if near.is_nothing() {
+            if let [read] = reads
+                && let Some(told) =
+                    self.run_own(Operation::Read, &read.subject, async |store| store.read(call, reads).await)
+            {
+                return told.unwrap_or_else(all);
+            }
             return self.read_far(call, reads.to_vec()).unwrap_or_else(all);
         }
         let far = near.far(reads);
@@ -318,21 +369,37 @@ impl<S: AsyncStore> Store for Blocking<S> {
     }
 
     fn write(&self, call: Call, writes: &[Write]) -> Vec<Vec<Result<Outcome>>> {
-        self.run(call, Operation::Write, |store| {
-            let writes = writes.to_vec();
-            async move { store.write(call, &writes).await }
-        })
-        .unwrap_or_else(|error| {
+        let own = match writes {
+            [write] => {
+                self.run_own(Operation::Write, write.subject(), async |store| store.write(call, writes).await)
+            }
+            _ => None,
+        };
+        let told = own.unwrap_or_else(|| {
+            self.run(call, Operation::Write, |store| {
+                let writes = writes.to_vec();
+                async move { store.write(call, &writes).await }
+            })
+        });
+        told.unwrap_or_else(|error| {
             writes.iter().map(|write| vec![Err(error.clone()); write.changes().len()]).collect()
         })
     }
 
     fn erase(&self, call: Call, erases: &[Erase]) -> Vec<Result<bool>> {
-        self.run(call, Operation::Erase, |store| {
-            let erases = erases.to_vec();
-            async move { store.erase(call, &erases).await }
-        })
-        .unwrap_or_else(|error| vec![Err(error); erases.len()])
+        let own = match erases {
+            [erase] => {
+                self.run_own(Operation::Erase, &erase.subject, async |store| store.erase(call, erases).await)
+            }
+            _ => None,
+        };
+        let told = own.unwrap_or_else(|| {
+            self.run(call, Operation::Erase, |store| {
+                let erases = erases.to_vec();
+                async move { store.erase(call, &erases).await }
+            })
+        });
+        told.unwrap_or_else(|error| vec![Err(error); erases.len()])
     }
 
     fn ping(&self, call: Call) -> Result<()> {
@@ -343,6 +410,9 @@ impl<S: AsyncStore> Store for Blocking<S> {
         let close = |home| {
             self.run_in(home, call, Operation::Close, |store| async move { store.close(call).await })?
         };
+        if let Some(own) = self.0.own() {
+            own.close();
+        }
         // Every one, whatever became of those before.
         self.0.all().map(close).fold(Ok(()), Result::and)
     }

@@ -10,6 +10,7 @@ mod async_store;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod call;
+mod detach;
 mod entry;
 mod error;
 mod forward;
@@ -33,6 +34,7 @@ pub use blocking::Blocking;
 pub use call::{Call, Change, EpochCheck, Erase, KeySet, Keys, MAX_CHANGES, Mark, Read, Write};
 pub use codec::Damage;
 pub use decide::decide;
+pub use detach::{Detach, Detaching};
 pub use entry::{Entry, Unknown, ValueHash, Was};
 pub use error::{Effect, Error, ErrorKind, Operation, Result};
 pub use id::{Key, MAX_ID_BYTES, Namespace, Subject, UserId};

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use stickystore_core::{Result, UnixMillis};
-use stickystore_transport::{Connect, Garbled, Heard, Pace, Parts, Pipe, Question, Stream, Target, ended};
+use stickystore_transport::{
+    Connect, Detach, Garbled, Heard, Pace, Parts, Pipe, Question, Stream, Target, ended,
+};
 use tokio::time::timeout_at;
 
 use crate::config::{Config, Login};
@@ -126,9 +128,21 @@ impl stickystore_transport::Link for Link {
     }
 }
 
+impl Detach for Link {
+    type Question = Asked;
+
+    fn pipe(&self) -> &Pipe<Asked> {
+        &self.pipe
+    }
+
+    async fn detach(self) -> Result<Self> {
+        Ok(Self { pipe: self.pipe.own().await?, ..self })
+    }
+}
+
 /// Commands that were sent together, and the answers that have come.
 #[derive(Debug)]
-struct Asked {
+pub(crate) struct Asked {
     dialect: Dialect,
     expected: VecDeque<(u32, Form)>,
     replies: Vec<Reply>,

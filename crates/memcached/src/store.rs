@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use stickystore_core::{
-    AsyncStore, Call, Effect, Erase, Error, ErrorKind, Eviction, Finding, Operation, Outcome, Profile, Read,
-    Result, Scope, Sharing, StoreInfo, Subject, UnixMillis, Write, async_trait,
+    AsyncStore, Call, Detach, Detaching, Effect, Erase, Error, ErrorKind, Eviction, Finding, Operation,
+    Outcome, Profile, Read, Result, Scope, Sharing, StoreInfo, Subject, UnixMillis, Write, async_trait,
 };
 
 use crate::config::Config;
@@ -49,6 +49,8 @@ struct Shared {
     servers: Vec<Server>,
     closed: AtomicBool,
     process: u32,
+    /// Whether it is one caller's own, and needs no runtime.
+    is_own: bool,
 }
 
 struct Server {
@@ -87,6 +89,7 @@ impl MemcachedStore {
             servers: servers.collect(),
             closed: AtomicBool::new(false),
             process: std::process::id(),
+            is_own: false,
         })))
     }
 
@@ -124,7 +127,7 @@ impl MemcachedStore {
                 "this handle belongs to the parent process; open the store again",
             );
         }
-        if tokio::runtime::Handle::try_current().is_err() {
+        if !self.0.is_own && tokio::runtime::Handle::try_current().is_err() {
             return fail(ErrorKind::Config, "this store works only inside a tokio runtime");
         }
         if call.remaining().is_zero() {
@@ -291,6 +294,31 @@ impl AsyncStore for MemcachedStore {
 
     async fn diagnose(&self, call: Call) -> Vec<Finding> {
         diagnose::diagnose(self, call).await
+    }
+}
+
+impl Detach for MemcachedStore {
+    fn detach(&self) -> Detaching<Self> {
+        let connecting: Vec<_> = self.0.servers.iter().map(|server| server.singles.detach()).collect();
+        let shared = Arc::downgrade(&self.0);
+        Box::pin(async move {
+            let lanes: Result<Vec<_>> = join_all(connecting).await.into_iter().collect();
+            let server = |lane| Server { singles: Arc::clone(&lane), batches: lane };
+            let servers = lanes?.into_iter().map(server).collect();
+            let shared = shared.upgrade().ok_or_else(stickystore_transport::not_sent)?;
+            Ok(Self(Arc::new(Shared {
+                info: shared.info.clone(),
+                names: shared.names.clone(),
+                servers,
+                closed: AtomicBool::new(false),
+                is_own: true,
+                ..*shared
+            })))
+        })
+    }
+
+    fn is_ready(&self, subject: &Subject) -> bool {
+        self.0.is_own && self.lane(&layout::storage_key(subject), 1).is_some_and(|lane| lane.is_ready())
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) async fn swap<W: Work>(
             Ok(_) => return not_written(answers, &error::odd_answer()),
             Err(error) => return not_written(answers, &error),
         }
-        if !pause(turn, deadline).await {
+        if !pause(lane, turn, deadline).await {
             break;
         }
     }
@@ -153,11 +153,11 @@ fn not_written<T>(answers: Vec<Answer<T>>, error: &Error) -> Vec<Result<T>> {
 }
 
 /// Lets others go first for a random while; false once the deadline has passed.
-async fn pause(turn: u32, deadline: Instant) -> bool {
+async fn pause(lane: &Lane, turn: u32, deadline: Instant) -> bool {
     let most = PAUSE * 2_u32.pow(turn.min(DOUBLINGS));
     let time = most.mul_f64(share());
     let left = deadline.saturating_duration_since(Instant::now());
-    tokio::time::sleep(time.min(left)).await;
+    lane.pause(time.min(left)).await;
     time < left
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stickystore_core::{Effect, Result};
-use stickystore_transport::{Connect, Pace, Pipe, Secret, Stream, Target};
+use stickystore_transport::{Connect, Detach, Pace, Pipe, Secret, Stream, Target};
 
 use crate::config::Config;
 use crate::error;
@@ -119,5 +119,17 @@ impl Link {
 impl stickystore_transport::Link for Link {
     fn is_alive(&self) -> bool {
         self.0.is_alive()
+    }
+}
+
+impl Detach for Link {
+    type Question = Asked;
+
+    fn pipe(&self) -> &Pipe<Asked> {
+        &self.0
+    }
+
+    async fn detach(self) -> Result<Self> {
+        self.0.own().await.map(Self)
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stickystore_core::{
-    AsyncScan, AsyncStore, Call, Effect, Erase, Error, ErrorKind, Eviction, Finding, Loss, Operation,
-    Outcome, Profile, Read, Result, Scope, Sharing, StoreInfo, Write, async_trait,
+    AsyncScan, AsyncStore, Call, Detach, Detaching, Effect, Erase, Error, ErrorKind, Eviction, Finding, Loss,
+    Operation, Outcome, Profile, Read, Result, Scope, Sharing, StoreInfo, Subject, Write, async_trait,
 };
 
 use crate::config::Config;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     batches: Arc<Lane>,
     closed: AtomicBool,
     process: u32,
+    /// Whether it is one caller's own, and needs no runtime.
+    is_own: bool,
 }
 
 impl RedisStore {
@@ -62,6 +64,7 @@ impl RedisStore {
             batches: Lane::new(connector, config.connect_timeout),
             closed: AtomicBool::new(false),
             process: std::process::id(),
+            is_own: false,
         })))
     }
 
@@ -76,7 +79,7 @@ impl RedisStore {
     }
 
     /// The key of this user's hash, for programs that read along.
-    pub fn storage_key(subject: &stickystore_core::Subject) -> String {
+    pub fn storage_key(subject: &Subject) -> String {
         layout::storage_key(subject)
     }
 
@@ -93,7 +96,7 @@ impl RedisStore {
                 "this handle belongs to the parent process; open the store again",
             );
         }
-        if tokio::runtime::Handle::try_current().is_err() {
+        if !self.0.is_own && tokio::runtime::Handle::try_current().is_err() {
             return fail(ErrorKind::Config, "this store works only inside a tokio runtime");
         }
         if call.remaining().is_zero() {
@@ -198,6 +201,28 @@ impl AsyncStore for RedisStore {
 
     fn scan(&self) -> Option<&dyn AsyncScan> {
         Some(self)
+    }
+}
+
+impl Detach for RedisStore {
+    fn detach(&self) -> Detaching<Self> {
+        let (connecting, shared) = (self.0.singles.detach(), Arc::downgrade(&self.0));
+        Box::pin(async move {
+            let lane = connecting.await?;
+            let shared = shared.upgrade().ok_or_else(stickystore_transport::not_sent)?;
+            Ok(Self(Arc::new(Shared {
+                info: shared.info.clone(),
+                singles: Arc::clone(&lane),
+                batches: lane,
+                closed: AtomicBool::new(false),
+                is_own: true,
+                ..*shared
+            })))
+        })
+    }
+
+    fn is_ready(&self, _: &Subject) -> bool {
+        self.0.is_own && self.0.singles.is_ready()
     }
 }
 

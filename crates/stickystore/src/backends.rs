@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stickystore_core::{AsyncStore, Result, Store};
+use stickystore_core::{AsyncStore, Detach, Result, Store};
 
 mod blocking;
 mod memory;
@@ -107,27 +107,40 @@ where
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: AsyncStore,
 {
-    Arc::new(Factory { open: factory, leaving: Leaving::Alone, driving: Driving::OwnThread })
+    ours(Leaving::Alone, factory)
 }
 
-/// An opener of stores of ours.
-#[cfg_attr(
-    not(any(feature = "memcached", feature = "mongodb", feature = "redis")),
-    expect(dead_code, reason = "none of them is on")
-)]
-pub(crate) fn ours<F, Fut, S>(leaving: Leaving, driving: Driving, factory: F) -> Arc<dyn Opener>
+/// An opener of stores of ours, on a runtime that has a thread of its own.
+pub(crate) fn ours<F, Fut, S>(leaving: Leaving, factory: F) -> Arc<dyn Opener>
 where
     F: Fn(String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: AsyncStore,
 {
-    Arc::new(Factory { open: factory, leaving, driving })
+    let blocking = |open: &F, url: &str| blocking::over_one(open(url.to_owned()));
+    Arc::new(Factory { open: factory, leaving, driving: Driving::OwnThread, blocking })
+}
+
+/// An opener of stores of ours whose callers drive their runtimes, and can have stores of their own.
+#[cfg_attr(
+    not(any(feature = "memcached", feature = "redis")),
+    expect(dead_code, reason = "none of them is on")
+)]
+pub(crate) fn driven<F, Fut, S>(leaving: Leaving, factory: F) -> Arc<dyn Opener>
+where
+    F: Fn(String) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<S>> + Send + 'static,
+    S: Detach,
+{
+    let blocking = |open: &F, url: &str| blocking::over_each(|| open(url.to_owned()));
+    Arc::new(Factory { open: factory, leaving, driving: Driving::Callers, blocking })
 }
 
 struct Factory<F> {
     open: F,
     leaving: Leaving,
     driving: Driving,
+    blocking: fn(&F, &str) -> Result<Arc<dyn Store>>,
 }
 
 #[async_trait]
@@ -138,7 +151,7 @@ where
     S: AsyncStore,
 {
     fn blocking(&self, url: &str) -> Result<Arc<dyn Store>> {
-        blocking::over_each(self.driving, || (self.open)(url.to_owned()))
+        (self.blocking)(&self.open, url)
     }
 
     async fn asynchronous(&self, url: String) -> Result<Arc<dyn AsyncStore>> {

@@ -11,7 +11,8 @@ use stickystore_core::{Effect, Error, ErrorKind, Result};
 use tokio::sync::watch;
 use tokio::time::{timeout, timeout_at};
 
-use crate::error::{no_answer, too_late_to_send};
+use crate::error::{no_answer, not_sent, too_late_to_send};
+use crate::pipe::{Pipe, Question};
 
 /// A connection that gave no answer at all for so long, with a caller giving up, is taken for dead and replaced. Shorter
 /// deadlines than this say nothing about a connection.
@@ -39,11 +40,28 @@ pub trait Link: Send + Sync + 'static {
     fn is_alive(&self) -> bool;
 }
 
+/// A connection that one caller can have for its own, whose thread then waits on it.
+pub trait Detach: Link + Sized {
+    /// What its questions are.
+    type Question: Question;
+
+    /// What it sends its questions through.
+    fn pipe(&self) -> &Pipe<Self::Question>;
+
+    /// The same with [a pipe of one's own](Pipe::own).
+    ///
+    /// # Errors
+    /// As of [`Pipe::own`].
+    fn detach(self) -> impl Future<Output = Result<Self>> + Send;
+}
+
 /// One connection at a time. However many callers wait for it, there is one attempt to make it.
 pub struct Lane<C: Connect> {
     connector: Arc<C>,
     timeout: Duration,
     state: Mutex<State<C::Link>>,
+    /// Says a connection until when the thread may wait; of one connection that is one caller's own, and never made anew.
+    own: Option<fn(&C::Link, Instant)>,
 }
 
 /// What one attempt to connect gave, for all who wait for it.
@@ -64,7 +82,48 @@ struct Held<L> {
 impl<C: Connect> Lane<C> {
     /// A lane without a connection yet; one attempt to make it may take so long.
     pub fn new(connector: C, timeout: Duration) -> Arc<Self> {
-        Arc::new(Self { connector: Arc::new(connector), timeout, state: Mutex::new(State::Idle) })
+        Self::of(Arc::new(connector), timeout, State::Idle, None)
+    }
+
+    fn of(
+        connector: Arc<C>,
+        timeout: Duration,
+        state: State<C::Link>,
+        own: Option<fn(&C::Link, Instant)>,
+    ) -> Arc<Self> {
+        Arc::new(Self { connector, timeout, state: Mutex::new(state), own })
+    }
+
+    /// Another lane, for one caller at a time, whose thread waits on its one connection: what is done over it is done when it is
+    /// first polled, inside a runtime or outside. It is made now, within the time for that, and never again.
+    pub fn detach(&self) -> impl Future<Output = Result<Arc<Self>>> + Send + use<C>
+    where
+        C::Link: Detach,
+    {
+        let (connector, time) = (Arc::clone(&self.connector), self.timeout);
+        async move {
+            let attempt = async { connector.connect().await?.detach().await };
+            let link = timeout(time, attempt).await.map_err(|_| late(time)).flatten()?;
+            let held = Arc::new(Held { link, silence: Silence::new() });
+            let until = |link: &C::Link, deadline| link.pipe().until(deadline);
+            Ok(Self::of(connector, time, State::Ready(held), Some(until)))
+        }
+    }
+
+    /// Whether it is one caller's own and can be used right now.
+    pub fn is_ready(&self) -> bool
+    where
+        C::Link: Detach,
+    {
+        self.own.is_some() && matches!(&*self.state(), State::Ready(held) if held.link.pipe().is_ready())
+    }
+
+    /// Lets others go first for so long.
+    pub async fn pause(&self, time: Duration) {
+        match self.own {
+            Some(_) => std::thread::sleep(time),
+            None => tokio::time::sleep(time).await,
+        }
     }
 
     /// The living connection, or the one that an attempt gives.
@@ -72,6 +131,13 @@ impl<C: Connect> Lane<C> {
     /// # Errors
     /// Why there is none; nothing was sent.
     pub async fn connection(self: &Arc<Self>, deadline: Instant) -> Result<Connection<C>> {
+        if self.own.is_some() {
+            let held = match &*self.state() {
+                State::Ready(held) if held.link.is_alive() => Arc::clone(held),
+                _ => return Err(not_sent()),
+            };
+            return Ok(Connection { lane: Arc::clone(self), held });
+        }
         let held = match timeout_at(deadline.into(), self.held()).await {
             Ok(held) => held?,
             Err(_) => return Err(too_late_to_send()),
@@ -114,8 +180,7 @@ impl<C: Connect> Lane<C> {
         let (connector, time) = (Arc::clone(&self.connector), self.timeout);
         let own = receiver.clone();
         tokio::spawn(async move {
-            let late = |_| not_connected(format!("no connection within {time:?}"));
-            let result = timeout(time, connector.connect()).await.map_err(late).flatten();
+            let result = timeout(time, connector.connect()).await.map_err(|_| late(time)).flatten();
             let result = result.map(|link| Arc::new(Held { link, silence: Silence::new() }));
             if let Some(lane) = lane.upgrade() {
                 let mut state = lane.state();
@@ -166,6 +231,10 @@ impl<C: Connect> Connection<C> {
     pub async fn run<T>(&self, deadline: Instant, exchange: impl Future<Output = Result<T>>) -> Result<T> {
         if Instant::now() >= deadline {
             return Err(too_late_to_send());
+        }
+        if let Some(until) = self.lane.own {
+            until(&self.held.link, deadline);
+            return exchange.await;
         }
         self.held.silence.begin();
         match timeout_at(deadline.into(), exchange).await {
@@ -234,6 +303,10 @@ impl<C: Connect> fmt::Debug for Connection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").finish_non_exhaustive()
     }
+}
+
+fn late(time: Duration) -> Error {
+    not_connected(format!("no connection within {time:?}"))
 }
 
 fn not_connected(context: String) -> Error {

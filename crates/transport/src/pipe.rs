@@ -3,19 +3,23 @@
 //! What a question is and when its answer has arrived is the protocol's; this moves bytes. Nothing is sent twice.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use stickystore_core::Result;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::error::{ended, not_sent};
+use crate::error::{ended, not_sent, streaming};
 use crate::stream::Stream;
 
 mod driver;
-use driver::{Ask, Driver, EndsWith};
+mod own;
+
+use driver::{Ask, Driver, EndsWith, Order};
+use own::Own;
 
 /// How many callers may stand in line before the pipe takes their questions.
 const LINE: usize = 1024;
@@ -104,38 +108,105 @@ impl Parts {
     }
 }
 
-/// One stream and the task that drives it; it ends with the pipe.
+/// One stream, and what drives it: a task for all callers, which ends with the pipe, or the thread of its one caller.
 #[derive(Debug)]
 pub struct Pipe<Q: Question> {
-    line: mpsc::Sender<Ask<Q>>,
+    way: Way<Q>,
     alive: Arc<AtomicBool>,
-    task: AbortHandle,
+}
+
+#[derive(Debug)]
+enum Way<Q: Question> {
+    Shared { line: mpsc::Sender<Order<Q>>, pace: Pace, _task: EndsTask },
+    Own(Mutex<Own>),
+}
+
+/// Ends the task when it is dropped.
+#[derive(Debug)]
+struct EndsTask(AbortHandle);
+
+impl Drop for EndsTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl<Q: Question> Pipe<Q> {
     /// A pipe over this stream, on the runtime of its caller.
     pub fn over(stream: Stream, pace: Pace) -> Self {
-        let (line, asks) = mpsc::channel(LINE);
+        let (line, orders) = mpsc::channel(LINE);
         let alive = Arc::new(AtomicBool::new(true));
         // Set also when the task is dropped with its runtime.
         let ended = EndsWith::new(Arc::clone(&alive));
-        let task = tokio::spawn(async move { Driver::new(asks, pace, ended).drive(stream).await });
-        Self { line, alive, task: task.abort_handle() }
+        let task = tokio::spawn(async move { Driver::new(orders, pace, ended).drive(stream).await });
+        Self { way: Way::Shared { line, pace, _task: EndsTask(task.abort_handle()) }, alive }
+    }
+
+    /// The same stream for one caller at a time, whose thread waits on it: what is asked is answered when it is first polled, on
+    /// any thread, inside a runtime or outside. Nothing may be under way.
+    ///
+    /// # Errors
+    /// The stream has ended, or cannot be waited on.
+    pub async fn own(self) -> Result<Self> {
+        let Way::Shared { line, pace, _task } = self.way else { return Ok(self) };
+        let (wants, stream) = oneshot::channel();
+        line.send(Order::GiveBack(wants)).await.map_err(|_| not_sent())?;
+        let stream = stream.await.map_err(|_| not_sent())?;
+        let stream = stream.into_waiting().map_err(streaming)?;
+        Ok(Self {
+            way: Way::Own(Mutex::new(Own::over(stream, pace))),
+            alive: Arc::new(AtomicBool::new(true)),
+        })
     }
 
     /// Sends this together and awaits the answer.
     ///
     /// # Errors
     /// By its effect it says whether anything can have been sent.
-    pub async fn ask(&self, parts: Parts, question: Q) -> Result<Q::Answer> {
-        let (answer, answered) = oneshot::channel();
-        self.line.send(Ask { parts, question, answer }).await.map_err(|_| not_sent())?;
-        answered.await.unwrap_or_else(|_| Err(ended(None)))
+    pub async fn ask(&self, parts: Parts, mut question: Q) -> Result<Q::Answer> {
+        match &self.way {
+            Way::Shared { line, .. } => {
+                let (answer, answered) = oneshot::channel();
+                let ask = Ask { parts, question, answer };
+                line.send(Order::Ask(ask)).await.map_err(|_| not_sent())?;
+                answered.await.unwrap_or_else(|_| Err(ended(None)))
+            }
+            Way::Own(own) => {
+                let mut own = lock(own);
+                if !self.is_alive() {
+                    return Err(not_sent());
+                }
+                // Unless it is known to be in order when it has answered, nobody shall ask again.
+                self.retire();
+                let (answer, is_last) = own.ask(&parts, &mut question)?;
+                self.alive.store(!is_last, Ordering::Release);
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Until when a thread may wait for what is asked next; of a pipe that is shared, each caller sees to that.
+    pub fn until(&self, deadline: Instant) {
+        if let Way::Own(own) = &self.way {
+            lock(own).until(deadline);
+        }
     }
 
     /// Whether what is sent over it can still be answered. What is sent over a dead one never leaves.
     pub fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Acquire)
+    }
+
+    /// The same, and of a pipe that is a thread's own, which nobody listens to between its calls, whether nothing has come in
+    /// the meantime: neither the end nor what was not asked for.
+    pub fn is_ready(&self) -> bool {
+        if let Way::Own(own) = &self.way
+            && self.is_alive()
+            && !lock(own).is_quiet()
+        {
+            self.retire();
+        }
+        self.is_alive()
     }
 
     /// Takes it for dead, so that whoever comes next takes another; what is under way is answered.
@@ -144,10 +215,9 @@ impl<Q: Question> Pipe<Q> {
     }
 }
 
-impl<Q: Question> Drop for Pipe<Q> {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+fn lock(own: &Mutex<Own>) -> MutexGuard<'_, Own> {
+    // Should a question panic, the pipe is not alive.
+    own.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! Streams to a server: plain, TLS, or through a Unix socket.
 
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use std::{net, os::unix};
 
 use stickystore_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::error::streaming;
 use crate::tls::TlsSettings;
@@ -50,8 +54,87 @@ enum Way {
 pub type Stream = Box<dyn Duplex>;
 
 /// Both directions of a stream.
-pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {
+    /// The same stream for threads that wait on it themselves; nothing may be under way. Not every stream can be that.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn into_waiting(self: Box<Self>) -> io::Result<Box<dyn Waiting>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Both directions of a stream on which the thread itself waits.
+pub trait Waiting: Read + Write + Send {
+    /// How long a read or a write may take; not zero.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn wait_at_most(&self, time: Duration) -> io::Result<()>;
+
+    /// Whether reads and writes wait at all.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn wait(&self, waits: bool) -> io::Result<()>;
+}
+
+impl Duplex for TcpStream {
+    fn into_waiting(self: Box<Self>) -> io::Result<Box<dyn Waiting>> {
+        let stream = self.into_std()?;
+        stream.wait(true)?;
+        Ok(Box::new(stream))
+    }
+}
+
+impl Duplex for UnixStream {
+    fn into_waiting(self: Box<Self>) -> io::Result<Box<dyn Waiting>> {
+        let stream = self.into_std()?;
+        stream.wait(true)?;
+        Ok(Box::new(stream))
+    }
+}
+
+impl Duplex for TlsStream<TcpStream> {
+    fn into_waiting(self: Box<Self>) -> io::Result<Box<dyn Waiting>> {
+        let (stream, tls) = self.into_inner();
+        let stream = stream.into_std()?;
+        stream.wait(true)?;
+        Ok(Box::new(StreamOwned::new(tls, stream)))
+    }
+}
+
+impl Waiting for net::TcpStream {
+    fn wait_at_most(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+
+    fn wait(&self, waits: bool) -> io::Result<()> {
+        self.set_nonblocking(!waits)
+    }
+}
+
+impl Waiting for unix::net::UnixStream {
+    fn wait_at_most(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+
+    fn wait(&self, waits: bool) -> io::Result<()> {
+        self.set_nonblocking(!waits)
+    }
+}
+
+impl Waiting for StreamOwned<ClientConnection, net::TcpStream> {
+    fn wait_at_most(&self, time: Duration) -> io::Result<()> {
+        self.sock.wait_at_most(time)
+    }
+
+    fn wait(&self, waits: bool) -> io::Result<()> {
+        self.sock.wait(waits)
+    }
+}
 
 impl Target {
     /// A server at this address.

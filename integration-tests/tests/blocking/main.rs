@@ -11,6 +11,7 @@ mod at_hand;
 mod ends;
 mod many;
 mod opening;
+mod own;
 mod places;
 
 /// Who drives the runtime, and how many there are.

@@ -16,6 +16,9 @@ const GRACE: Duration = Duration::from_secs(1);
 
 const RUNTIMES: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
+/// How many callers have a store of their own.
+const OWN: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
 struct BehindItsBack(Arc<Shared>);
 
 #[async_trait]
@@ -88,7 +91,8 @@ fn driven() -> Harness {
     };
     let open = move || {
         let opened = Arc::clone(&server);
-        let store = Blocking::open_driven_on(RUNTIMES, move || std::future::ready(open(&opened)))?;
+        let open = move || std::future::ready(open(&opened));
+        let store = Blocking::open_driven_on(RUNTIMES, open)?.with_own(OWN);
         Ok(Opened::blocking(store).with_plant(BehindItsBack(Arc::clone(&server))))
     };
     Harness::blocking("memcached, driven by its callers", open).with_grace(GRACE)

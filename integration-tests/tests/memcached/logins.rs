@@ -10,6 +10,7 @@ use stickystore_core::{
 };
 use stickystore_integration_tests::authority::{Authority, Issued};
 use stickystore_integration_tests::failing::MACHINE;
+use stickystore_integration_tests::owned;
 use stickystore_integration_tests::server::memcached::Memcached;
 use stickystore_integration_tests::server::{Folder, Missing};
 use stickystore_memcached::{Config, MemcachedStore};
@@ -104,6 +105,17 @@ async fn an_own_authority_is_trusted_and_a_large_item_crosses() {
     store.put(call(), &subject, key("k"), entry(&large)).await.unwrap();
     let stands = store.get(call(), &subject, &key("k")).await.unwrap().unwrap();
     assert_eq!(stands.value.len_bytes(), large.len() + 2);
+}
+
+#[tokio::test]
+async fn a_caller_has_a_connection_of_its_own_over_tls() {
+    let authority = Authority::new("ours");
+    for speaks in [|config: Config| config, Config::with_binary_protocol] {
+        let Some(server) = secure(&authority, &authority.issue("localhost"), "0") else { return };
+        let store = MemcachedStore::new(&speaks(over_tls(&server, &authority))).unwrap();
+        owned::answers_without_a_runtime(&store).await;
+        owned::large_values_cross(&store).await;
+    }
 }
 
 #[tokio::test]
@@ -229,7 +241,9 @@ async fn the_binary_protocol_keeps_what_the_other_one_does() {
 #[tokio::test]
 async fn sockets_of_the_url_are_used() {
     let Some(server) = server(&["-s", "socket"]) else { return };
-    works(config(&format!("memcache+unix://{}", server.socket().display()))).await.unwrap();
+    let by_socket = config(&format!("memcache+unix://{}", server.socket().display()));
+    works(by_socket.clone()).await.unwrap();
+    owned::large_values_cross(&MemcachedStore::new(&by_socket).unwrap()).await;
     let nowhere = works(config("memcache+unix:///nowhere")).await.unwrap_err();
     assert_eq!((nowhere.kind(), nowhere.effect()), (ErrorKind::Unavailable, Effect::NotApplied), "{nowhere}");
 }

@@ -7,6 +7,7 @@ mod diagnose;
 mod failure;
 mod liar;
 mod logins;
+mod own;
 mod processes;
 mod round_trips;
 mod server_side;

@@ -18,6 +18,9 @@ pub(crate) const GRACE: Duration = Duration::from_millis(200);
 
 const RUNTIMES: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
+/// How many callers have a store of their own.
+const OWN: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
 /// What the suite does behind the store's back.
 pub(crate) struct Behind(pub(crate) String);
 
@@ -76,7 +79,7 @@ fn driven() -> Harness {
     let open = move || {
         let opened = Arc::clone(&server);
         let open = move || std::future::ready(open(opened.url(), GRACE));
-        let store = Blocking::open_driven_on(RUNTIMES, open)?;
+        let store = Blocking::open_driven_on(RUNTIMES, open)?.with_own(OWN);
         Ok(Opened::blocking(store).with_plant(Behind(server.url().to_owned())))
     };
     Harness::blocking("redis, driven by its callers", open).with_grace(GRACE)

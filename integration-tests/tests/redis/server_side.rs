@@ -10,6 +10,7 @@ use stickystore_core::{
 };
 use stickystore_integration_tests::failing::MACHINE;
 use stickystore_integration_tests::meddler::{Fault, Meddler, Server};
+use stickystore_integration_tests::owned;
 use stickystore_integration_tests::resp::{Command, Reply};
 use stickystore_redis::{Config, RedisStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -201,6 +202,7 @@ async fn sockets_users_and_databases_of_the_url_are_used() {
     socket.put(call(), &subject, key("k"), entry("v")).await.unwrap();
     assert_eq!(store(&format!("{}/3", server.url())).load(call(), &subject).await.unwrap().len(), 1);
     assert!(store(&server.url()).load(call(), &subject).await.unwrap().is_empty());
+    owned::large_values_cross(&socket).await;
     let error = store(&format!("{}/99", server.url())).load(call(), &subject).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Config, Effect::NotApplied), "{error}");
     let nowhere = store("redis+unix:///nowhere").load(call(), &subject).await.unwrap_err();

@@ -4,6 +4,7 @@ use std::fs;
 
 use stickystore_core::{AsyncStore as _, AsyncStoreExt as _, Effect, ErrorKind, Result};
 use stickystore_integration_tests::authority::{Authority, Issued};
+use stickystore_integration_tests::owned;
 use stickystore_integration_tests::server::redis::Redis;
 use stickystore_integration_tests::server::{Folder, Port};
 use stickystore_redis::{Config, RedisStore};
@@ -69,6 +70,16 @@ async fn an_own_authority_is_trusted_and_from_a_file_too() {
     works(with_ca(&secure, &authority)).await.unwrap();
     let file = secure.folder.path().join("ca.pem");
     works(Config::from_url(&format!("{}?ca={}", secure.url(), file.display())).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_has_a_connection_of_its_own_over_tls() {
+    let authority = Authority::new("ours");
+    let own = authority.issue("localhost");
+    let Some(secure) = Secure::start(&authority, &own, "no") else { return };
+    let store = RedisStore::new(&with_ca(&secure, &authority)).unwrap();
+    owned::answers_without_a_runtime(&store).await;
+    owned::large_values_cross(&store).await;
 }
 
 #[tokio::test]

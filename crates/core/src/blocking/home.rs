@@ -1,11 +1,12 @@
 //! Where the stores of a `Blocking` live, and where they are dropped.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::jobs::Jobs;
+use super::own::Own;
 use crate::async_store::AsyncStore;
 
 /// How long the last handle waits for its store to be dropped: far longer than that takes, unless the store hangs.
@@ -15,11 +16,21 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub(super) struct Homes<S: AsyncStore> {
     first: Home<S>,
     others: Vec<Home<S>>,
+    own: OnceLock<Arc<Own<S>>>,
 }
 
 impl<S: AsyncStore> Homes<S> {
     pub(super) fn new(first: Home<S>, others: Vec<Home<S>>) -> Self {
-        Self { first, others }
+        Self { first, others, own: OnceLock::new() }
+    }
+
+    /// From now on callers may have stores of their own. The first to say so has said it.
+    pub(super) fn share(&self, own: Arc<Own<S>>) {
+        let _ = self.own.set(own);
+    }
+
+    pub(super) fn own(&self) -> Option<&Arc<Own<S>>> {
+        self.own.get()
     }
 
     pub(super) fn first(&self) -> &Home<S> {

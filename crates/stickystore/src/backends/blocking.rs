@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stickystore_core::{AsyncStore, Result, Store};
+use stickystore_core::{AsyncStore, Detach, Result, Store};
 
 use super::Driving;
 use crate::cache::{BlockingHeld, Held};
@@ -10,6 +10,11 @@ use crate::cache::{BlockingHeld, Held};
 /// The most runtimes of one handle: more were not measured.
 #[cfg(feature = "blocking")]
 const RUNTIMES: usize = 4;
+
+/// The most callers of one handle who have a connection of their own at the same time: with more than that, those who share one
+/// are as fast, and servers have fewer connections to look after.
+#[cfg(feature = "blocking")]
+const OWN: std::num::NonZeroUsize = std::num::NonZeroUsize::new(8).unwrap();
 
 /// Of one store in layers, for all callers; and of the cache that is among them.
 #[cfg(feature = "blocking")]
@@ -45,11 +50,19 @@ fn over<S: AsyncStore>(
     }
 }
 
+/// Of one store, on a runtime that has a thread of its own.
+#[cfg(feature = "blocking")]
+pub(crate) fn over_one<S: AsyncStore>(
+    open: impl Future<Output = Result<S>> + Send + 'static,
+) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(over(Driving::OwnThread, open)?))
+}
+
 /// Of as many stores as suit it, all of the same server and with nothing of their own.
 #[cfg(feature = "blocking")]
-pub(crate) fn over_each<S, F, Fut>(driving: Driving, open: F) -> Result<Arc<dyn Store>>
+pub(crate) fn over_each<S, F, Fut>(open: F) -> Result<Arc<dyn Store>>
 where
-    S: AsyncStore,
+    S: Detach,
     F: Fn() -> Fut,
     Fut: Future<Output = Result<S>> + Send + 'static,
 {
@@ -58,14 +71,9 @@ where
 
     use stickystore_core::Blocking;
 
-    match driving {
-        Driving::OwnThread => Ok(Arc::new(over(driving, open())?)),
-        Driving::Callers => {
-            let processors = available_parallelism().map_or(1, NonZeroUsize::get);
-            let runtimes = NonZeroUsize::new(processors.min(RUNTIMES)).unwrap_or(NonZeroUsize::MIN);
-            Ok(Arc::new(Blocking::open_driven_on(runtimes, open)?))
-        }
-    }
+    let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+    let runtimes = NonZeroUsize::new(processors.min(RUNTIMES)).unwrap_or(NonZeroUsize::MIN);
+    Ok(Arc::new(Blocking::open_driven_on(runtimes, open)?.with_own(OWN)))
 }
 
 #[cfg(not(feature = "blocking"))]
@@ -85,9 +93,16 @@ fn off() -> stickystore_core::Error {
 }
 
 #[cfg(not(feature = "blocking"))]
-pub(crate) fn over_each<S, F, Fut>(_: Driving, _: F) -> Result<Arc<dyn Store>>
+pub(crate) fn over_one<S: AsyncStore>(
+    _: impl Future<Output = Result<S>> + Send + 'static,
+) -> Result<Arc<dyn Store>> {
+    Err(off())
+}
+
+#[cfg(not(feature = "blocking"))]
+pub(crate) fn over_each<S, F, Fut>(_: F) -> Result<Arc<dyn Store>>
 where
-    S: AsyncStore,
+    S: Detach,
     F: Fn() -> Fut,
     Fut: Future<Output = Result<S>> + Send + 'static,
 {

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use stickystore_mongodb::{Config, MongodbStore};
 
-use super::{Driving, Leaving, Opener, ours};
+use super::{Leaving, Opener, ours};
 
 #[expect(clippy::unnecessary_wraps, reason = "the module is there only where the feature is on")]
 pub(super) fn opener() -> Option<Arc<dyn Opener>> {
-    Some(ours(Leaving::Together, Driving::OwnThread, |url| async move {
-        MongodbStore::new(&Config::from_url(&url)?)
-    }))
+    Some(ours(Leaving::Together, |url| async move { MongodbStore::new(&Config::from_url(&url)?) }))
 }

@@ -112,12 +112,18 @@ mod tests {
 
     use stickystore_core::Immediate;
     use stickystore_core::memory::MemoryStore;
+    use stickystore_redis::{Config, RedisStore};
 
     use super::*;
     use crate::address::Address;
 
     async fn open(_: String) -> Result<Immediate<MemoryStore>> {
         Ok(Immediate::new(MemoryStore::new()))
+    }
+
+    /// It connects when it is first used.
+    async fn open_redis(_: String) -> Result<RedisStore> {
+        RedisStore::new(&Config::from_url("redis://127.0.0.1:1")?)
     }
 
     fn asked(option: &str) -> Asked {
@@ -133,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_of_a_store_that_gains_leave_together_unless_the_url_says_off() {
-        let opener = || backends::ours(Leaving::Together, Driving::OwnThread, open);
+        let opener = || backends::ours(Leaving::Together, open);
         assert_eq!(leave_together(opener(), "").await, [true; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=on").await, [true; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=off").await, [false; 2]);
@@ -141,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn blocking_callers_who_drive_wait_for_nobody_unless_the_url_says_on() {
-        let opener = || backends::ours(Leaving::Together, Driving::Callers, open);
+        let opener = || backends::driven(Leaving::Together, open_redis);
         assert_eq!(leave_together(opener(), "").await, [false, true]);
         assert_eq!(leave_together(opener(), "&coalesce=on").await, [true; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=off").await, [false; 2]);
@@ -154,9 +160,9 @@ mod tests {
             let counted = Arc::clone(&opened);
             let counting = move |url| {
                 counted.fetch_add(1, Ordering::SeqCst);
-                open(url)
+                open_redis(url)
             };
-            let opener = backends::ours(Leaving::Together, Driving::Callers, counting);
+            let opener = backends::driven(Leaving::Together, counting);
             drop(blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap());
             opened.load(Ordering::SeqCst)
         };

@@ -24,16 +24,22 @@ const UNWRITTEN: usize = 1 << 20;
 const READ: usize = 16 << 10;
 
 /// A question of one caller, and where its answer goes.
-#[derive(Debug)]
 pub(super) struct Ask<Q: Question> {
     pub(super) parts: Parts,
     pub(super) question: Q,
     pub(super) answer: oneshot::Sender<Result<Q::Answer>>,
 }
 
+/// What stands in line.
+pub(super) enum Order<Q: Question> {
+    Ask(Ask<Q>),
+    /// The stream itself is wanted: this ends the pipe, if nothing is under way.
+    GiveBack(oneshot::Sender<Stream>),
+}
+
 /// What moves bytes between callers and the server.
 pub(super) struct Driver<Q: Question> {
-    asks: mpsc::Receiver<Ask<Q>>,
+    line: mpsc::Receiver<Order<Q>>,
     unwritten: Unwritten,
     arrived: BytesMut,
     /// Whose answers are awaited, in order.
@@ -99,17 +105,17 @@ enum End {
 }
 
 impl<Q: Question> Driver<Q> {
-    pub(super) fn new(asks: mpsc::Receiver<Ask<Q>>, pace: Pace, ended: EndsWith) -> Self {
+    pub(super) fn new(line: mpsc::Receiver<Order<Q>>, pace: Pace, ended: EndsWith) -> Self {
         let unwritten = Unwritten { bytes: BytesMut::new(), parts: VecDeque::new(), pace };
         let (arrived, waiting) = (BytesMut::new(), VecDeque::new());
-        Self { asks, unwritten, arrived, waiting, commands: 0, is_crowded: false, ended }
+        Self { line, unwritten, arrived, waiting, commands: 0, is_crowded: false, ended }
     }
 
     pub(super) async fn drive(mut self, stream: Stream) {
         let end = self.carry(stream).await;
         // Before anybody is told: whoever comes next shall not take this connection.
         self.ended.end();
-        self.asks.close();
+        self.line.close();
         let mut waiting = self.waiting.into_iter();
         if matches!(end, End::Garbled)
             && let Some(first) = waiting.next()
@@ -124,8 +130,10 @@ impl<Q: Question> Driver<Q> {
         for waiting in waiting {
             let _ = waiting.answer.send(Err(error.clone()));
         }
-        while let Some(ask) = self.asks.recv().await {
-            let _ = ask.answer.send(Err(not_sent()));
+        while let Some(order) = self.line.recv().await {
+            if let Order::Ask(ask) = order {
+                let _ = ask.answer.send(Err(not_sent()));
+            }
         }
     }
 
@@ -135,9 +143,16 @@ impl<Q: Question> Driver<Q> {
         loop {
             self.arrived.reserve(READ);
             let moved = tokio::select! {
-                ask = self.asks.recv(), if self.takes_more() => {
-                    let Some(ask) = ask else { return End::Gone(None) };
-                    self.take(ask);
+                order = self.line.recv(), if self.takes_more() => {
+                    match order {
+                        Some(Order::Ask(ask)) => self.take(ask),
+                        Some(Order::GiveBack(wants)) if is_flushed && self.is_idle() => {
+                            // Whoever does not want it any more lets it end.
+                            let _ = wants.send(from.unsplit(to));
+                            return End::Gone(None);
+                        }
+                        Some(Order::GiveBack(_)) | None => return End::Gone(None),
+                    }
                     self.take_others().await;
                     is_flushed = false;
                     Ok(1)
@@ -170,9 +185,13 @@ impl<Q: Question> Driver<Q> {
             tokio::task::yield_now().await;
         }
         while self.takes_more() {
-            let Ok(ask) = self.asks.try_recv() else { break };
+            let Ok(Order::Ask(ask)) = self.line.try_recv() else { break };
             self.take(ask);
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.arrived.is_empty()
     }
 
     /// Takes a question out of the line.

@@ -4,6 +4,10 @@ use stickystore_core::{Effect, ErrorKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use super::*;
+use crate::stream::Duplex;
+
+impl Duplex for DuplexStream {}
+impl Duplex for Noting {}
 
 /// So many lines, of which `bye` is the last that can be trusted and `?` is none.
 struct Lines {
@@ -141,7 +145,7 @@ async fn a_retired_pipe_answers_what_is_under_way() {
 }
 
 /// A stream that notes what is written at once, and has nothing to read.
-struct Noting(Arc<std::sync::Mutex<Vec<Vec<u8>>>>);
+struct Noting(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl tokio::io::AsyncRead for Noting {
     fn poll_read(
@@ -192,3 +196,5 @@ async fn what_stands_in_line_leaves_at_once_or_part_by_part() {
         asked.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
+
+mod own;
