@@ -170,7 +170,7 @@ impl<S: AsyncStore> Blocking<S> {
     /// They too must have nothing of their own that a caller could miss. What is true of who drives holds of their
     /// callers, but that these keep nobody else.
     ///
-    /// `cargo xtask bench`: where callers share connections, who drives does the others' work and wakes them.
+    /// `cargo xtask bench` has them beside callers who share: who drives there does the others' work and wakes them.
     #[must_use]
     pub fn with_own(self, most: NonZeroUsize) -> Self
     where

@@ -36,7 +36,8 @@ const SINGLE_USERS: usize = 16;
 /// Keeps entries in Memcached. Clones share the connections.
 ///
 /// It connects when it is first used and again whenever it has to; two connections at most to each server, one for single
-/// calls and one for batches. It needs a tokio runtime with I/O and time.
+/// calls and one for batches. It needs a tokio runtime with I/O and time; [detached](Detach::detach) from it, it has one to each
+/// server and needs none.
 #[derive(Clone)]
 pub struct MemcachedStore(Arc<Shared>);
 

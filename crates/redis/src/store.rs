@@ -26,7 +26,7 @@ const SINGLE_BYTES: usize = 64 << 10;
 /// Keeps entries in Redis. Clones share the connections.
 ///
 /// It connects when it is first used and again whenever it has to; two connections at most, one for single calls and one
-/// for batches. It needs a tokio runtime with I/O and time.
+/// for batches. It needs a tokio runtime with I/O and time; [detached](Detach::detach) from it, it has one connection and needs none.
 #[derive(Clone)]
 pub struct RedisStore(pub(crate) Arc<Shared>);
 

@@ -63,6 +63,11 @@ fn mongodb_in_all_layers_loses_nothing_when_processes_are_killed() {
 }
 
 #[test]
+fn a_mongodb_replica_set_loses_nothing_when_processes_and_its_nodes_are_killed() {
+    comes_through(&Plan { nodes: 3, ..plan(Backend::MongoDb, 2_500) });
+}
+
+#[test]
 fn cassandra_loses_nothing_when_processes_are_killed() {
     comes_through(&plan(Backend::Cassandra, 2_200));
 }
