@@ -32,6 +32,8 @@ pub(crate) struct Set {
     given: Content,
     /// What the ledger proves to have been read.
     granted: Option<Revision>,
+    /// What its caller had read, which stays as long as it stands: to replace it would be a war.
+    at_war: Option<Revision>,
     /// Why something that stands there and differs stays.
     lost: Why,
     unproven: Unproven,
@@ -80,6 +82,7 @@ impl Set {
             epoch: proof.and_then(|proof| proof.epoch).or(absent.flatten()),
             given: record.content.clone(),
             granted: None,
+            at_war: None,
             lost: if proof.is_some() || absent.is_some() { Why::Raced } else { Why::Unproven },
             unproven: settings.unproven(),
             retired: settings.retired().clone(),
@@ -89,7 +92,14 @@ impl Set {
             subject: subject.clone(),
         };
         match proof {
-            Some(proof) => set.plan_proved(proof),
+            Some(proof) => {
+                set.plan_proved(proof);
+                if set.lost == Why::War && matches!(set.state, State::Done(_)) {
+                    // Whether that still stands, only a read says.
+                    set.at_war = Some(proof.entry.revision);
+                    set.state = State::Reading;
+                }
+            }
             // Goals are mostly added to a record that is there already.
             None if record.content.goals.is_empty() => set.plan_insert(value),
             None => {}
@@ -149,6 +159,9 @@ impl Set {
         match stored.get(self.key.as_str()) {
             Some(stands) if self.granted.take() == Some(stands.revision) => {
                 self.plan_granted(stands, stored.epoch());
+            }
+            Some(stands) if self.at_war == Some(stands.revision) => {
+                self.keep(Why::War, Some(stands.value.clone()));
             }
             Some(stands) => {
                 self.may_insert = false;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use stickystore_core::memory::MemoryStore;
 use stickystore_core::{
-    Call, Clock, Entry, EpochCheck, Erase, Expiry, Key, ManualClock, Outcome, Store, StoreExt, Subject, Value,
+    Call, Clock, Effect, Entry, EpochCheck, Erase, ErrorKind, Expiry, Key, ManualClock, Outcome, Store,
+    StoreExt, Subject, Value,
 };
 use stickystore_services::{Saved, Settings, Why};
 
@@ -35,6 +36,33 @@ fn t7_two_datafiles_do_not_replace_each_other_for_ever() {
     bench.clock.advance(Settings::REPLACE_BACK_AFTER);
     let report = bench.service.set(&with_variation(bench.get(), "red")).unwrap();
     assert!(matches!(report.get("c1"), Some(Saved::Replaced { .. })), "the rollout is over");
+}
+
+#[test]
+fn a_war_is_told_with_what_stands_now_and_not_with_what_was_read() {
+    let bench = Bench::new();
+    let text = |variation| format!(r#"{{"variationName":"{variation}"}}"#);
+    let at_war = || {
+        bench.set_bare("red", "");
+        bench.service.set(&with_variation(bench.get(), "blue")).unwrap();
+        with_variation(bench.get(), "red")
+    };
+    let back = at_war();
+    bench.service.set(&with_variation(bench.get(), "green")).unwrap();
+    assert_eq!(kept(&bench.service.set(&back).unwrap()), (Why::Raced, Some(text("green"))));
+    assert_eq!(bench.stored(), stored("green", ""));
+    bench.erase();
+    assert_eq!(kept(&bench.service.set(&back).unwrap()), (Why::Erased, None));
+    bench.clock.advance(HOUR);
+    let back = at_war();
+    bench.clock.advance(HOUR);
+    assert_eq!(kept(&bench.service.set(&back).unwrap()), (Why::Gone, None));
+    let back = at_war();
+    assert_eq!(kept(&bench.service.set(&back).unwrap()), (Why::War, Some(text("blue"))));
+    bench.store.hooks.lock().unwrap().fail_reads = true;
+    let unread = bench.service.set(&back).unwrap();
+    let Some(Saved::Failed { error }) = unread.get("c1") else { panic!("{unread:?}") };
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotApplied));
 }
 
 #[test]
