@@ -1,13 +1,12 @@
 //! Opens a blocking store over the server that its argument names, forks, and calls it on both sides. Exit code 0 if
-//! both answered as they should. With a second argument, the number
-//! of runtimes, callers drive them.
+//! both answered as they should. With a second argument, the number of runtimes, callers drive them, and can have stores of their own.
 //!
 //! A process of its own, because a fork copies only the thread that forks.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fork::{Fork, fork, waitpid};
 use stickystore_core::memory::MemoryStore;
@@ -26,6 +25,9 @@ fn main() -> ExitCode {
     let Ok(store) = open() else { return ExitCode::from(10) };
     if store.ping(call()).is_err() {
         return ExitCode::from(11);
+    }
+    if runtimes.is_some() && !loads_by_own(&store) {
+        return ExitCode::from(18);
     }
     // Everything is at hand, and locks in it could be held by a thread that is not there in the child.
     let Ok(near) = Blocking::open(|| async { Ok(Immediate::new(MemoryStore::new())) }) else {
@@ -49,14 +51,27 @@ fn main() -> ExitCode {
 fn child(store: Blocking<Waiting>, open: impl Fn() -> Result<Blocking<Waiting>>) -> ExitCode {
     let clone = store.clone();
     let kinds = [&store, &clone].map(|store| store.ping(call()).map_err(|error| error.kind()));
+    let loaded = loads(&store);
     drop((store, clone));
     let anew = open().and_then(|store| store.ping(call()));
-    ExitCode::from(if kinds == [Err(ErrorKind::Forked); 2] && anew.is_ok() { 0 } else { 12 })
+    let are_refused = kinds == [Err(ErrorKind::Forked); 2] && loaded == Err(ErrorKind::Forked);
+    ExitCode::from(if are_refused && anew.is_ok() { 0 } else { 12 })
 }
 
-fn loads(store: &impl Store) -> std::result::Result<(), ErrorKind> {
+/// Loads until a store of the caller's own answers, which has an entry.
+fn loads_by_own(store: &Blocking<Waiting>) -> bool {
+    let until = Instant::now() + Duration::from_secs(10);
+    while loads(store) == Ok(0) && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    loads(store) == Ok(1)
+}
+
+/// How many entries there are.
+fn loads(store: &impl Store) -> std::result::Result<usize, ErrorKind> {
     let subject = Namespace::new("n").and_then(|namespace| Ok(Subject::new(namespace, UserId::new("u")?)));
-    subject.and_then(|subject| store.load(call(), &subject)).map(drop).map_err(|error| error.kind())
+    let loaded = subject.and_then(|subject| store.load(call(), &subject));
+    loaded.map(|profile| profile.len()).map_err(|error| error.kind())
 }
 
 fn runs<S: AsyncStore>(store: &Blocking<S>) -> std::result::Result<(), ErrorKind> {
@@ -67,8 +82,8 @@ fn open(server: SocketAddr, runtimes: Option<NonZeroUsize>) -> Result<Blocking<W
     let open = move || async move { Waiting::open(Ping::echoes(server).await?) };
     match runtimes {
         None => Blocking::open(open),
-        Some(NonZeroUsize::MIN) => Blocking::open_driven(open),
-        Some(runtimes) => Blocking::open_driven_on(runtimes, open),
+        Some(NonZeroUsize::MIN) => Ok(Blocking::open_driven(open)?.with_own(NonZeroUsize::MIN)),
+        Some(runtimes) => Ok(Blocking::open_driven_on(runtimes, open)?.with_own(NonZeroUsize::MIN)),
     }
 }
 
