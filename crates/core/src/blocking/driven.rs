@@ -8,7 +8,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, Runtime};
@@ -43,7 +43,7 @@ struct Seat {
     taken_by: Driver,
     /// Those who would take it, in the order in which they came.
     line: Vec<Arc<Waiter>>,
-    /// Since when nobody drives.
+    /// Since when nobody drives, or has heard what came.
     left: Option<Instant>,
     /// How many calls came.
     calls: u64,
@@ -95,6 +95,14 @@ impl Driven {
         let Some(waiter) = &place.waiter else { return drive(runtime, place.is_unseen, future, until) };
         let waker = Waker::from(Arc::clone(waiter));
         let mut context = Context::from_waker(&waker);
+        if place.is_unseen {
+            // Until the own thread has heard what came, and has left.
+            match waiter.wait(until) {
+                Woken::ToLook => {}
+                Woken::ToDrive => return drive(runtime, false, future, until),
+                Woken::TooLate => return None,
+            }
+        }
         loop {
             if let Poll::Ready(answer) = future.as_mut().poll(&mut context) {
                 return Some(answer);
@@ -110,7 +118,8 @@ impl Driven {
     /// The seat where it is free, or a place in the line.
     fn line_up(&self, now: Instant) -> Place<'_> {
         let mut seat = self.seat();
-        let is_unseen = seat.is_unseen(now);
+        let is_own_threads = matches!(seat.taken_by, Driver::OwnThread | Driver::OwnThreadLeaving);
+        let is_unseen = seat.is_unseen(now) || is_own_threads;
         seat.left = None;
         seat.calls = seat.calls.wrapping_add(1);
         let waiter = match seat.taken_by {
@@ -132,9 +141,22 @@ impl Driven {
     pub(super) fn drive_while_nobody_calls(&self) {
         let Some(runtime) = &self.runtime else { return };
         while self.takes_turn() {
-            runtime.block_on(self.give_way.notified());
-            self.pass_on(self.seat());
+            self.drive_until_called(runtime);
         }
+    }
+
+    /// Whoever called has not made its call yet: the runtime hears what came before.
+    fn drive_until_called(&self, runtime: &Runtime) {
+        runtime.block_on(async {
+            see().await;
+            self.seat().left = None;
+            self.give_way.notified().await;
+            see().await;
+        });
+        let seat = self.seat();
+        let others = seat.line.clone();
+        self.pass_on(seat);
+        others.iter().for_each(Wake::wake_by_ref);
     }
 
     /// Waits until the seat is the own thread's. Not if all has ended.
@@ -144,7 +166,6 @@ impl Driven {
         while !seat.ended {
             if seat.taken_by == Driver::Nobody && (is_quiet || seat.handed > 0) {
                 seat.taken_by = Driver::OwnThread;
-                seat.left = None;
                 return true;
             }
             let calls = seat.calls;

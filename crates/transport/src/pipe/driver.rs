@@ -146,7 +146,7 @@ impl<Q: Question> Driver<Q> {
                 order = self.line.recv(), if self.takes_more() => {
                     match order {
                         Some(Order::Ask(ask)) => self.take(ask),
-                        Some(Order::GiveBack(wants)) if is_flushed && self.is_idle() => {
+                        Some(Order::GiveBack(wants)) if self.is_idle() => {
                             // Whoever does not want it any more lets it end.
                             let _ = wants.send(from.unsplit(to));
                             return End::Gone(None);
@@ -190,8 +190,9 @@ impl<Q: Question> Driver<Q> {
         }
     }
 
+    /// What was written has left: it was answered.
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.arrived.is_empty()
+        self.waiting.is_empty() && self.arrived.is_empty() && self.unwritten.bytes.is_empty()
     }
 
     /// Takes a question out of the line.

@@ -189,6 +189,22 @@ fn what_came_while_nobody_drove_is_seen_before_the_next_call_is_made() {
     }
 }
 
+#[test]
+fn what_came_before_the_own_thread_came_to_drive_is_seen_before_the_next_calls_are_made() {
+    let driven = driven();
+    let ended = connection_that_ended(&driven);
+    // It has the seat, and the operating system has not let it go on yet.
+    driven.seat().taken_by = Driver::OwnThread;
+    let calls = driven.seat().calls;
+    thread::scope(|scope| {
+        let call = || driven.run(async { ended.load(Ordering::SeqCst) }, LONG);
+        let callers = [scope.spawn(call), scope.spawn(call)];
+        wait_until(|| driven.seat().calls == calls + 2);
+        driven.drive_until_called(driven.runtime.as_ref().unwrap());
+        assert_eq!(callers.map(|caller| caller.join().unwrap()), [Some(true); 2]);
+    });
+}
+
 /// A connection that ended while nobody drove, and whether its task knows.
 fn connection_that_ended(driven: &Driven) -> Arc<AtomicBool> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

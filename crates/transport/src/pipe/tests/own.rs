@@ -1,13 +1,16 @@
 //! Pipes of one's own, over streams of this machine.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
 use super::*;
+use crate::stream::Waiting;
 
 /// How much later anything may be seen on a machine that has others to serve.
 const MACHINE: Duration = Duration::from_secs(2);
@@ -81,6 +84,62 @@ async fn what_was_said_before_it_became_ones_own_is_not_lost() {
     assert_eq!(asks(&pipe, "b", 1, MACHINE).unwrap(), ["two"]);
 }
 
+/// What is written is what is read, at once.
+#[derive(Default)]
+struct Echo(Vec<u8>);
+
+impl AsyncRead for Echo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.0.is_empty() {
+            // Whoever writes is the one who reads.
+            return Poll::Pending;
+        }
+        buffer.put_slice(&std::mem::take(&mut self.0));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Echo {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Duplex for Echo {
+    fn into_waiting(self: Box<Self>) -> io::Result<Box<dyn Waiting>> {
+        Err(io::ErrorKind::AddrInUse.into())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_answered_can_have_it_at_once() {
+    // Whether it is known first that the question has left or that the answer has come is by chance.
+    for _ in 0..5_000 {
+        let pipe = Pipe::over(Box::new(Echo::default()), Pace::AllAtOnce);
+        let mut parts = Parts::default();
+        parts.push(b"one\n");
+        assert_eq!(pipe.ask(parts, Lines { lines: 1, heard: Vec::new() }).await.unwrap(), ["one"]);
+        let error = pipe.own().await.map(drop).unwrap_err();
+        assert!(
+            format!("{error:?}").contains("the server cannot be reached"),
+            "it came to the stream: {error:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn while_an_answer_is_on_its_way_nobody_can_have_it() {
     let (pipe, _server) = shared(Pace::AllAtOnce).await;
@@ -145,7 +204,7 @@ async fn a_time_that_has_passed_sends_nothing() {
     let error = asks(&pipe, "a", 1, Duration::ZERO).unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotApplied));
     server.set_nonblocking(true).unwrap();
-    assert!((&server).read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
+    assert!((&server).read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
 }
 
 #[tokio::test]
