@@ -78,10 +78,6 @@ pub(crate) enum Driving {
     OwnThread,
     /// Its callers, on several runtimes: of stores that never keep a thread, need none of its thread-locals, and of which two
     /// on one server are as good as one.
-    #[cfg_attr(
-        not(any(feature = "memcached", feature = "redis")),
-        expect(dead_code, reason = "none of them is on")
-    )]
     Callers,
 }
 
