@@ -15,6 +15,9 @@ use crate::proxy::{Proxy, Rule};
 use crate::server::Failing;
 use crate::words::{call, entry, insert, key, user, within};
 
+/// Until when something has to come that is waited for.
+const BOUND: Duration = Duration::from_secs(30);
+
 /// Does this on a thread that knows of no runtime.
 pub fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join())
@@ -119,7 +122,7 @@ pub async fn is_not_ready_without_its_server<S: Detach>(store: &S, server: &mut 
     let (own, subject) = (store.detach().await.unwrap(), user("ann"));
     assert!(own.is_ready(&subject));
     server.die();
-    let until = Instant::now() + MACHINE;
+    let until = Instant::now() + BOUND;
     while own.is_ready(&subject) && Instant::now() < until {
         std::thread::yield_now();
     }
@@ -135,7 +138,7 @@ pub fn with_own<S: Detach + Clone>(store: &S, proxy: &Proxy, subject: &Subject) 
         move || async move { Ok(store) }
     };
     let store = Blocking::open_driven(open).unwrap().with_own(std::num::NonZeroUsize::new(8).unwrap());
-    let until = Instant::now() + MACHINE;
+    let until = Instant::now() + BOUND;
     while proxy.connections() < 2 && Instant::now() < until {
         store.load(call(), subject).unwrap();
     }
@@ -149,7 +152,7 @@ pub fn a_restart_goes_unnoticed<S: Detach + Clone>(store: &S, proxy: &Proxy, ser
     let store = with_own(store, proxy, &subject);
     for round in 0..3 {
         server.die();
-        let until = Instant::now() + MACHINE;
+        let until = Instant::now() + BOUND;
         while proxy.open() > 0 && Instant::now() < until {
             std::thread::yield_now();
         }
