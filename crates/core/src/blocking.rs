@@ -43,7 +43,8 @@ const OVERRUN: Duration = Duration::from_millis(50);
 /// It opens the store itself, on its own runtime: an async handle that lives on somebody else's runtime would
 /// wait for the very thread that waits for it. Every call is handed over to that runtime's thread, where all that
 /// the store needs is there, and its caller waits for the answer; or, of a store that was opened for it
-/// ([`open_driven`](Self::open_driven)), callers drive the runtime themselves. Only what is
+/// ([`open_driven`](Self::open_driven)), callers drive the runtime themselves, or have stores of their own
+/// ([`with_own`](Self::with_own)). Only what is
 /// [at hand](AsyncStore::at_hand) of a read is answered on the caller's thread in any case, since nothing is waited for. Clones
 /// share store and runtime, which end with the last of them.
 ///
@@ -164,8 +165,8 @@ impl<S: AsyncStore> Blocking<S> {
 
     /// The same, whose callers can have stores of their own, at most so many at a time: a call for one user is made over one of
     /// them, if there is one that nobody has, and its thread waits for the answer itself. Where there is none the call goes the
-    /// way of all calls, and one more is made in the meantime. They end when they were not used for a minute, and when their
-    /// connection does.
+    /// way of all calls, and one more is made in the meantime. One ends when its connection does, or at the next call once it was
+    /// not used for a minute.
     ///
     /// They too must have nothing of their own that a caller could miss. What is true of who drives holds of their
     /// callers, but that these keep nobody else.

@@ -1,4 +1,5 @@
-//! A lane: one connection at a time, made when it is needed and made anew when it died.
+//! A lane: one connection at a time, made when it is needed and made anew when it died; or, detached from one, a connection that is
+//! one caller's own.
 //!
 //! It knows nothing of protocols. It sends nothing by itself, and nothing twice.
 
@@ -234,7 +235,7 @@ impl<C: Connect> Connection<C> {
         }
         if let Some(until) = self.lane.own {
             until(&self.held.link, deadline);
-            return exchange.await;
+            return exchange.await.inspect_err(|_| self.lane.discard(&self.held));
         }
         self.held.silence.begin();
         match timeout_at(deadline.into(), exchange).await {

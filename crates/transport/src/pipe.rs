@@ -1,4 +1,4 @@
-//! A pipe: one stream that many callers share, whose server answers in the order in which it is asked.
+//! A pipe: one stream, whose server answers in the order in which it is asked. Many callers share it, or it is one caller's own.
 //!
 //! What a question is and when its answer has arrived is the protocol's; this moves bytes. Nothing is sent twice.
 

@@ -36,7 +36,7 @@ struct State<S> {
 impl<S: Detach> Own<S> {
     /// At most so many.
     pub(super) fn new(most: usize) -> Arc<Self> {
-        let state = State { idle: Vec::with_capacity(most), count: 0, not_before: None, closed: false };
+        let state = State { idle: Vec::new(), count: 0, not_before: None, closed: false };
         Arc::new(Self { most, detach: S::detach, is_ready: S::is_ready, state: Mutex::new(state) })
     }
 }
