@@ -168,7 +168,7 @@ impl Bare {
                 let now = within().now;
                 let erase = Erase::new(user.clone(), now);
                 let mut command = redis::cmd("EVALSHA");
-                command.arg(&self.erase).arg(1).arg(name(user)).arg(now.get()).arg(GRACE);
+                command.arg(&self.erase).arg(1).arg(name(user)).arg(GRACE).arg(now.get());
                 command.arg(erase.epoch.to_string()).arg(erase.mark_until.get());
                 command
             }
@@ -179,7 +179,7 @@ impl Bare {
     fn change(&self, user: &Subject, check: &str, change: &str, places: std::ops::Range<usize>) -> Cmd {
         let call = within();
         let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.write).arg(1).arg(name(user)).arg(call.now.get()).arg(GRACE).arg(check);
+        command.arg(&self.write).arg(1).arg(name(user)).arg(GRACE).arg(call.now.get()).arg(check);
         for place in places {
             let entry = entry(call);
             let Expiry::At(end) = entry.expiry else { unreachable!("entries of benches end") };

@@ -64,8 +64,8 @@ pub struct Coalesced<S> {
 pub struct Bounds {
     /// So many calls or batches of reads may be in flight before others wait for them; at least 1.
     pub in_flight: usize,
-    /// So many of writes and erases; at least 1. [`Bounds::UNLIMITED`] where the store sends each user's write by itself in
-    /// any case: then none waits but for its own user's, which keeps their order.
+    /// So many of writes and erases; at least 1. [`Bounds::UNLIMITED`] where a batch of several users' writes gains nothing: then
+    /// none waits but for its own user's, which keeps their order.
     pub writes_in_flight: usize,
     /// The most users in a batch of several callers; a call with more goes by itself. At least 1.
     pub users: usize,
@@ -77,14 +77,13 @@ impl Bounds {
     /// As many as there are.
     pub const UNLIMITED: usize = usize::MAX;
 
-    /// Those that suit this store: the default ones, but that Memcached, MongoDB and Cassandra, who are sent each user's write by
-    /// itself, let no write wait for another user's; and that Redis lets no read wait, since all that is asked at the same time
-    /// leaves over one connection in one piece anyway.
+    /// Those that suit this store: the default ones, but that no write waits for another user's at Memcached, MongoDB and Cassandra,
+    /// who are sent each user's write by itself, and at Redis, whose connection puts what is asked at the same moment into one
+    /// run of a script anyway.
     pub fn of(info: &StoreInfo) -> Self {
         let bounds = Self::default();
         match info.scheme {
-            "redis" => bounds.with_in_flight(Self::UNLIMITED).with_writes_in_flight(bounds.writes_in_flight),
-            "memcache" | "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
+            "redis" | "memcache" | "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
             _ => bounds,
         }
     }

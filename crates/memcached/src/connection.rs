@@ -151,6 +151,8 @@ pub(crate) struct Asked {
 impl Question for Asked {
     type Answer = Vec<Reply>;
 
+    const PORTION: usize = 8;
+
     fn commands(&self) -> usize {
         self.expected.len()
     }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use stickystore_core::codec::headed::{self, Headed};
 use stickystore_core::decide::damaged;
@@ -12,7 +11,7 @@ use stickystore_core::{
 
 use crate::error;
 use crate::layout;
-use crate::wire::{Commands, Reply, Value};
+use crate::wire::{self, Commands, Reply, Runs, Value};
 
 /// Changes entries of one user.
 pub(crate) static WRITE: LazyLock<Script> =
@@ -38,8 +37,10 @@ impl Script {
 /// How a script is named in a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Naming {
-    /// By its hash, which the server may have forgotten.
+    /// By its hash, which the server may have forgotten; for one user in one command with those of other callers.
     Hash,
+    /// By its hash, in a command of its own.
+    Alone,
     /// By its text, which the server remembers from then on.
     Text,
 }
@@ -48,6 +49,7 @@ pub(crate) enum Naming {
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) key: String,
+    /// The caller's time first.
     arguments: Vec<Cow<'a, str>>,
 }
 
@@ -58,30 +60,14 @@ impl Run<'_> {
     }
 }
 
-/// What all users of a call have in common: the time, and how long what expired stays.
-#[derive(Debug)]
-pub(crate) struct Times {
-    now: String,
-    grace: String,
-}
-
-impl Times {
-    pub(crate) fn of(call: Call, grace: Duration) -> Self {
-        let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX).min(UnixMillis::MAX.get());
-        Self { now: call.now.to_string(), grace: grace.to_string() }
-    }
-}
-
-/// The most users of one command, and the most words that more than one user may have: to run a script costs the server a
-/// third of what it does for one user, but it answers nobody else until it has done them all.
-const GROUP_USERS: usize = 16;
-const GROUP_WORDS: usize = 512;
+/// The most bytes of a run that leaves in one command with those of other callers.
+const JOINABLE_BYTES: usize = 16 << 10;
 
 /// How many of these go into one command, each time.
 pub(crate) fn groups(runs: &[&Run<'_>]) -> Vec<usize> {
     let (mut groups, mut users, mut words) = (Vec::new(), 0, 0);
     for run in runs {
-        if users > 0 && (users == GROUP_USERS || words + run.arguments.len() > GROUP_WORDS) {
+        if users > 0 && (users == wire::USERS || words + run.arguments.len() > wire::WORDS) {
             groups.push(users);
             (users, words) = (0, 0);
         }
@@ -92,22 +78,31 @@ pub(crate) fn groups(runs: &[&Run<'_>]) -> Vec<usize> {
     groups
 }
 
-/// Says that the script is to run for these.
+/// Says that the script is to run for these, and how long what expired stays.
 pub(crate) fn say(
-    script: &Script,
+    script: &'static Script,
     naming: Naming,
-    times: &Times,
+    grace: &str,
     runs: &[&Run<'_>],
     commands: &mut Commands,
 ) {
-    let (name, script) = match naming {
-        Naming::Hash => ("EVALSHA", script.hash.as_str()),
-        Naming::Text => ("EVAL", script.text),
-    };
-    let users = runs.len().to_string();
-    let begin = [name, script, &users].into_iter().chain(runs.iter().map(|run| run.key.as_str()));
-    let arguments = runs.iter().flat_map(|run| &run.arguments).map(Cow::as_ref);
-    commands.push(&begin.chain([&*times.now, &*times.grace]).chain(arguments).collect::<Vec<_>>());
+    let words = |run: &&Run<'_>| run.arguments.len();
+    match (naming, runs) {
+        (Naming::Hash, [run]) if run.bytes() <= JOINABLE_BYTES => {
+            let own = run.arguments.iter().map(Cow::as_ref);
+            commands.push_joinable(["EVALSHA", &script.hash], &run.key, grace, own);
+        }
+        _ => commands.push_runs(Runs {
+            beginning: match naming {
+                Naming::Hash | Naming::Alone => ["EVALSHA", &script.hash],
+                Naming::Text => ["EVAL", script.text],
+            },
+            keys: runs.iter().map(|run| run.key.as_str()),
+            common: grace,
+            own: runs.iter().flat_map(|run| &run.arguments).map(Cow::as_ref),
+            words: runs.iter().map(words).sum(),
+        }),
+    }
 }
 
 /// What the script answered to each of so many users: what is wrong with one is its own answer.
@@ -130,11 +125,12 @@ pub(crate) struct Plan {
 
 /// Settles what has expired or is too large; the rest is sent.
 pub(crate) fn plan(write: &Write, call: Call, limits: Limits) -> (Plan, Option<Run<'_>>) {
-    let mut arguments = vec![match write.epoch() {
+    let check = match write.epoch() {
         EpochCheck::Ignore => "*".into(),
         EpochCheck::Is(None) => "".into(),
         EpochCheck::Is(Some(epoch)) => epoch.to_string().into(),
-    }];
+    };
+    let mut arguments = vec![call.now.to_string().into(), check];
     let changes = write.changes().iter();
     let settled: Vec<_> = changes.map(|change| settle(change, call.now, limits, &mut arguments)).collect();
     let is_sent = settled.iter().any(Option::is_none);
@@ -164,7 +160,9 @@ impl Plan {
 /// The one of [`decide_erase`](stickystore_core::decide::decide_erase) for a mark that would have ended.
 pub(crate) fn erasing(erase: &Erase, call: Call) -> Result<Run<'static>> {
     stickystore_core::decide::decide_erase(erase, None, false, call.now)?;
-    let arguments = vec![erase.epoch.to_string().into(), erase.mark_until.to_string().into()];
+    let times = [call.now, erase.mark_until].map(|time| time.to_string().into());
+    let [now, ends] = times;
+    let arguments = vec![now, erase.epoch.to_string().into(), ends];
     Ok(Run { key: layout::storage_key(&erase.subject), arguments })
 }
 

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stickystore_core::{Call, Effect, Error, Result};
+use stickystore_core::{Effect, Error, Result, UnixMillis};
 
 use crate::connection::{self, Lane};
 use crate::error;
-use crate::script::{self, Naming, Run, Script, Times};
+use crate::script::{self, Naming, Run, Script};
 use crate::store::RedisStore;
 use crate::wire::{Commands, Reply, Value};
 
@@ -30,10 +30,10 @@ const WAIT_AT_MOST: Duration = Duration::from_secs(1);
 /// 100 ms.
 const WAIT_MARGIN: Duration = Duration::from_millis(150);
 
-/// Which script is run, when, and until when.
+/// Which script is run, how long what expired stays, and until when it may take.
 struct Sending<'a> {
-    script: &'a Script,
-    times: Times,
+    script: &'static Script,
+    grace: &'a str,
     deadline: Instant,
 }
 
@@ -70,8 +70,15 @@ impl RedisStore {
     }
 
     /// Runs the script for each of these, in order; an answer for each.
-    pub(crate) async fn run(&self, script: &Script, runs: &[Run<'_>], call: Call) -> Vec<Result<Reply>> {
-        let sending = Sending { script, times: Times::of(call, self.0.grace), deadline: call.deadline };
+    pub(crate) async fn run(
+        &self,
+        script: &'static Script,
+        runs: &[Run<'_>],
+        deadline: Instant,
+    ) -> Vec<Result<Reply>> {
+        let grace = u64::try_from(self.0.grace.as_millis()).unwrap_or(u64::MAX).min(UnixMillis::MAX.get());
+        let mut digits = itoa::Buffer::new();
+        let sending = Sending { script, grace: digits.format(grace), deadline };
         let bytes = runs.iter().map(Run::bytes).sum();
         let lane = self.lane(runs.len(), bytes);
         let mut answers = Vec::with_capacity(runs.len());
@@ -84,7 +91,8 @@ impl RedisStore {
     }
 
     /// Runs the script for some at once. Those to which the server said that it had forgotten the script are sent again
-    /// with its text: they certainly did nothing.
+    /// with its text, and one that may have been refused for another caller's user is sent again by itself: they certainly did
+    /// nothing.
     async fn run_chunk(
         &self,
         lane: &Arc<Lane>,
@@ -96,6 +104,9 @@ impl RedisStore {
         // Waiting for replicas twice would take too long.
         let first = if self.0.wait > 0 { Naming::Text } else { Naming::Hash };
         let mut answers = self.send_runs(lane, sending, &all, first, failed).await;
+        if first == Naming::Hash && matches!(&*answers, [answer] if is_of_a_key(answer)) {
+            answers = self.send_runs(lane, sending, &all, Naming::Alone, failed).await;
+        }
         let mut forgotten: Vec<_> =
             answers.iter_mut().zip(runs).filter(|(answer, _)| is_forgotten(answer)).collect();
         if !forgotten.is_empty() {
@@ -117,13 +128,13 @@ impl RedisStore {
         first: Naming,
         failed: &mut Option<Error>,
     ) -> Vec<Result<Reply>> {
-        let Sending { script, times, deadline } = sending;
+        let Sending { script, grace, deadline } = sending;
         let mut commands = Commands::with_capacity(runs.iter().map(|run| run.bytes() + AROUND).sum());
         let (groups, mut rest) = (script::groups(runs), runs);
         let namings = std::iter::once(first).chain(std::iter::repeat(Naming::Hash));
         for (users, naming) in groups.iter().zip(namings) {
             let (group, others) = rest.split_at_checked(*users).unwrap_or((rest, &[]));
-            script::say(script, naming, times, group, &mut commands);
+            script::say(script, naming, grace, group, &mut commands);
             rest = others;
         }
         if self.0.wait > 0 {
@@ -198,8 +209,16 @@ fn is_done(answer: &Result<Reply>) -> bool {
 }
 
 fn is_forgotten(answer: &Result<Reply>) -> bool {
-    let refusal = answer.as_ref().ok().and_then(Reply::refusal);
-    refusal.is_some_and(|refusal| refusal.code() == "NOSCRIPT")
+    code(answer) == Some("NOSCRIPT")
+}
+
+/// Whether it is refused because of a key, which may be another caller's: one that this login may not use, or that lives elsewhere.
+fn is_of_a_key(answer: &Result<Reply>) -> bool {
+    matches!(code(answer), Some("NOPERM" | "CROSSSLOT"))
+}
+
+fn code(answer: &Result<Reply>) -> Option<&str> {
+    answer.as_ref().ok().and_then(Reply::refusal).map(|refusal| refusal.code())
 }
 
 /// Which of these go together: neither too many nor too large, and no user twice, so that what is sent a second time

@@ -144,7 +144,7 @@ impl AsyncStore for RedisStore {
         let plan = |write| script::plan(write, call, limits);
         let (plans, runs): (Vec<_>, Vec<_>) = writes.iter().map(plan).unzip();
         let runs: Vec<_> = runs.into_iter().flatten().collect();
-        let mut answers = self.run(&script::WRITE, &runs, call).await.into_iter();
+        let mut answers = self.run(&script::WRITE, &runs, call.deadline).await.into_iter();
         let mut answer = || answers.next().unwrap_or_else(|| Err(error::odd_answer()));
         let outcomes = plans.into_iter().map(|plan| plan.finish(&mut answer));
         outcomes.map(|outcomes| outcomes.into_iter().map(|outcome| outcome.map_err(&at)).collect()).collect()
@@ -166,7 +166,7 @@ impl AsyncStore for RedisStore {
                 Err(error) => refused.push(Some(error)),
             }
         }
-        let mut answers = self.run(&script::ERASE, &runs, call).await.into_iter();
+        let mut answers = self.run(&script::ERASE, &runs, call.deadline).await.into_iter();
         let mut answer = || {
             answers
                 .next()

@@ -6,6 +6,10 @@
 use bytes::{Bytes, BytesMut};
 use stickystore_transport::{Garbled, Heard, Parts, Question};
 
+mod joint;
+
+pub(crate) use joint::{Joint, Runs, USERS, WORDS};
+
 /// The longest line that a server has for us.
 const LONGEST_LINE: usize = 64 << 10;
 
@@ -20,23 +24,21 @@ const END: &[u8] = b"\r\n";
 pub(crate) struct Commands {
     parts: Parts,
     count: usize,
+    /// How the only one of them can be joined with those of others.
+    joint: Option<Joint>,
 }
 
 impl Commands {
     /// None yet, with room for so many bytes.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { parts: Parts::with_capacity(bytes, 0), count: 0 }
+        Self { parts: Parts::with_capacity(bytes, 0), count: 0, joint: None }
     }
 
     /// Appends a command: its name and its arguments.
     pub(crate) fn push(&mut self, words: &[&str]) {
         self.count += 1;
-        self.number(b'*', words.len());
-        for word in words {
-            self.number(b'$', word.len());
-            self.parts.push(word.as_bytes());
-            self.parts.push(END);
-        }
+        begin(&mut self.parts, words.len());
+        words.iter().for_each(|said| word(&mut self.parts, said));
     }
 
     /// How many there are.
@@ -47,14 +49,26 @@ impl Commands {
     /// What is sent, and what is heard then.
     pub(crate) fn ask(self) -> (Parts, Asked) {
         let replies = Vec::with_capacity(self.count);
-        (self.parts, Asked { count: self.count, frame: Frame::default(), replies })
+        let joint = self.joint.filter(|_| self.count == 1);
+        (self.parts, Asked { count: self.count, frame: Frame::default(), replies, joint })
     }
+}
 
-    fn number(&mut self, kind: u8, number: usize) {
-        self.parts.push(&[kind]);
-        self.parts.push(itoa::Buffer::new().format(number).as_bytes());
-        self.parts.push(END);
-    }
+/// So many words follow.
+fn begin(parts: &mut Parts, words: usize) {
+    length(parts, b'*', words);
+}
+
+fn word(parts: &mut Parts, word: &str) {
+    length(parts, b'$', word.len());
+    parts.push(word.as_bytes());
+    parts.push(END);
+}
+
+fn length(parts: &mut Parts, kind: u8, length: usize) {
+    parts.push(&[kind]);
+    parts.push(itoa::Buffer::new().format(length).as_bytes());
+    parts.push(END);
 }
 
 /// Commands that were sent together, and the answers that have come.
@@ -64,6 +78,7 @@ pub(crate) struct Asked {
     /// How far the next answer was looked through.
     frame: Frame,
     replies: Vec<Reply>,
+    joint: Option<Joint>,
 }
 
 impl Question for Asked {
@@ -80,6 +95,18 @@ impl Question for Asked {
             self.frame = Frame::default();
         }
         Ok(Heard::All(std::mem::take(&mut self.replies)))
+    }
+
+    fn is_joinable(&self) -> bool {
+        self.joint.is_some()
+    }
+
+    fn join<'a>(asked: impl Iterator<Item = (&'a Self, &'a Parts)>) -> (usize, Parts) {
+        joint::join(asked.map_while(|(asked, parts)| Some((asked.joint.as_ref()?, parts))))
+    }
+
+    fn share(answer: Vec<Reply>, askers: usize) -> Vec<Vec<Reply>> {
+        joint::share(answer, askers)
     }
 }
 

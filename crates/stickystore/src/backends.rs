@@ -85,14 +85,11 @@ pub(crate) enum Driving {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leaving {
     /// Together: what goes in one round trip costs client and server less, as was measured (`cargo xtask bench`).
-    #[cfg_attr(
-        not(any(feature = "mongodb", feature = "redis")),
-        expect(dead_code, reason = "neither of them is on")
-    )]
+    #[cfg_attr(not(feature = "mongodb"), expect(dead_code, reason = "the only one of ours is off"))]
     Together,
-    /// Each by itself: of a store in this process, of one that only its author knows; of Memcached, over whose one connection
-    /// what is asked at the same time leaves in one piece anyway; and of Cassandra, whose driver sends each user's statement to
-    /// that user's own nodes in any case.
+    /// Each by itself: of a store in this process, of one that only its author knows; of Redis and Memcached, over whose one
+    /// connection what is asked at the same moment leaves in one piece anyway; and of Cassandra, whose driver sends each user's
+    /// statement to that user's own nodes in any case.
     Alone,
 }
 
@@ -117,19 +114,20 @@ where
     Arc::new(Factory { open: factory, leaving, driving: Driving::OwnThread, blocking })
 }
 
-/// An opener of stores of ours whose callers drive their runtimes, and can have stores of their own.
+/// An opener of stores of ours whose callers drive their runtimes, and can have stores of their own. What they ask while one of
+/// them is busy leaves in one piece: to wait for each other first gains nothing.
 #[cfg_attr(
     not(any(feature = "memcached", feature = "redis")),
     expect(dead_code, reason = "none of them is on")
 )]
-pub(crate) fn driven<F, Fut, S>(leaving: Leaving, factory: F) -> Arc<dyn Opener>
+pub(crate) fn driven<F, Fut, S>(factory: F) -> Arc<dyn Opener>
 where
     F: Fn(String) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<S>> + Send + 'static,
     S: Detach,
 {
     let blocking = |open: &F, url: &str| blocking::over_each(|| open(url.to_owned()));
-    Arc::new(Factory { open: factory, leaving, driving: Driving::Callers, blocking })
+    Arc::new(Factory { open: factory, leaving: Leaving::Alone, driving: Driving::Callers, blocking })
 }
 
 struct Factory<F> {

@@ -29,6 +29,11 @@ pub trait Question: Send + 'static {
     /// What it is answered.
     type Answer: Send + 'static;
 
+    /// When so many callers or more, at least a quarter of those who wait, are given their answers, they may ask again before the
+    /// others are given theirs: client and server then work at the same time, at the price of more and smaller writes. Those who were
+    /// asked in one may in any case.
+    const PORTION: usize = usize::MAX;
+
     /// How many commands it is.
     fn commands(&self) -> usize;
 
@@ -37,6 +42,28 @@ pub trait Question: Send + 'static {
     /// # Errors
     /// [`Garbled`] if that is no answer to it: the pipe ends.
     fn hear(&mut self, arrived: &mut BytesMut) -> Result<Heard<Self::Answer>, Garbled>;
+
+    /// Whether the server can be asked this in one with what others ask at the same moment.
+    fn is_joinable(&self) -> bool {
+        false
+    }
+
+    /// What asks several, [each of which can be](Self::is_joinable), in one: how many of them, from the first, and what is sent for
+    /// these. Where it is only one, that goes as it is.
+    fn join<'a>(asked: impl Iterator<Item = (&'a Self, &'a Parts)>) -> (usize, Parts)
+    where
+        Self: 'a,
+    {
+        drop(asked);
+        (1, Parts::default())
+    }
+
+    /// The answers of so many who were asked in one, in their order: what the first of them heard. Another number of answers is an
+    /// answer to none of them.
+    fn share(answer: Self::Answer, askers: usize) -> Vec<Self::Answer> {
+        let _ = askers;
+        vec![answer]
+    }
 }
 
 /// How much of an answer has arrived.

@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod diagnose;
 mod failure;
+mod joined;
 mod own;
 mod processes;
 mod round_trips;

@@ -186,8 +186,8 @@ fn stored(slot: Option<&Slot>) -> Stored<'_> {
     }
 }
 
-fn now() -> Call {
-    Call::new(ms(NOW), call().deadline)
+fn at(now: u64) -> Call {
+    Call::new(ms(now), call().deadline)
 }
 
 /// Runs a property on the shared server, if there is one.
@@ -213,32 +213,76 @@ fn shown(outcome: &stickystore_core::Result<Outcome>) -> String {
 /// How many users a call may have: more than one command takes.
 const USERS: std::ops::RangeInclusive<usize> = 1..=20;
 
+/// How users are asked for.
+#[derive(Debug, Clone, Copy)]
+enum Asking {
+    /// In one call.
+    InOneCall,
+    /// Each in a call of its own, at the same moment, by clocks that differ: the connection asks for them in one.
+    EachAlone,
+}
+
+fn asking() -> impl Strategy<Value = Asking> {
+    prop_oneof![Just(Asking::InOneCall), Just(Asking::EachAlone)]
+}
+
+/// The clock of a caller, around what expires.
+fn clock() -> impl Strategy<Value = u64> {
+    NOW - 1..=NOW + 1
+}
+
+/// The answers of these calls, which come at the same moment.
+async fn at_once<T: Send + 'static>(
+    calls: impl Iterator<Item: Future<Output = Vec<T>> + Send + 'static>,
+) -> Vec<T> {
+    let calls: Vec<_> = calls.map(tokio::spawn).collect();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.extend(call.await.unwrap());
+    }
+    answers
+}
+
 #[test]
 fn the_write_script_is_cores_table_for_each_of_its_users() {
     let changes = (change(0), change(1), change(2), change(3), 1..=KEYS);
-    let one = (proptest::collection::vec(slot(), KEYS), mark(), check(), changes, is_foreign());
-    check_all(150, proptest::collection::vec(one, USERS), &async |bench, users| {
+    let one = (proptest::collection::vec(slot(), KEYS), mark(), check(), changes, is_foreign(), clock());
+    let users = proptest::collection::vec(one, USERS);
+    check_all(250, (asking(), users), &async |bench, (asking, mut users)| {
         let (mut writes, mut expected) = (Vec::new(), Vec::new());
-        for (slots, mark, check, (a, b, c, d, count), is_foreign) in &users {
+        for (slots, mark, check, (a, b, c, d, count), is_foreign, clock) in &mut users {
             let subject = user("ann");
             let stands = fields(slots, *mark);
             bench.stand(&subject, &stands, *is_foreign).await;
-            let changes = [a, b, c, d].into_iter().take(*count).cloned().collect();
+            let changes = [a, b, c, d].into_iter().take(*count).map(|change| change.clone()).collect();
             writes.push(Write::new(subject, *check, changes).unwrap());
             expected.push(stands);
+            if matches!(asking, Asking::InOneCall) {
+                *clock = NOW;
+            }
         }
-        let answers = bench.store.write(now(), &writes).await;
+        let answers = match asking {
+            Asking::InOneCall => bench.store.write(at(NOW), &writes).await,
+            Asking::EachAlone => {
+                let calls = writes.iter().zip(&users).map(|(write, (.., clock))| {
+                    let (store, write, call) = (bench.store.clone(), write.clone(), at(*clock));
+                    async move { store.write(call, &[write]).await }
+                });
+                at_once(calls).await
+            }
+        };
         prop_assert_eq!(answers.len(), writes.len());
-        for (((write, answers), (slots, mark, check, _, is_foreign)), mut expected) in
+        for (((write, answers), (slots, mark, check, _, is_foreign, clock)), mut expected) in
             writes.iter().zip(&answers).zip(&users).zip(expected)
         {
+            let now = ms(*clock);
             for ((change, slot), answer) in write.changes().iter().zip(slots).zip(answers) {
-                let is_sent = change.entry().is_none_or(|entry| entry.is_live(ms(NOW)));
+                let is_sent = change.entry().is_none_or(|entry| entry.is_live(now));
                 if *is_foreign && is_sent {
                     prop_assert_eq!(shown(answer), "Corrupt NotApplied");
                     continue;
                 }
-                let decision = decide(change, stored(slot.as_ref()), *check, *mark, ms(NOW));
+                let decision = decide(change, stored(slot.as_ref()), *check, *mark, now);
                 prop_assert_eq!(shown(answer), shown(&decision.outcome), "{:?} on {:?}", change, slot);
                 match (decision.act, change.entry()) {
                     (Act::Write, Some(entry)) => drop(expected.insert(change.key().to_string(), text(entry))),
@@ -256,28 +300,42 @@ fn the_write_script_is_cores_table_for_each_of_its_users() {
 
 #[test]
 fn the_erase_script_is_cores_table_for_each_of_its_users() {
-    let one = (proptest::collection::vec(slot(), KEYS), mark(), epoch(), time(), is_foreign());
-    check_all(100, proptest::collection::vec(one, USERS), &async |bench, users| {
+    let one = (proptest::collection::vec(slot(), KEYS), mark(), epoch(), time(), is_foreign(), clock());
+    let users = proptest::collection::vec(one, USERS);
+    check_all(150, (asking(), users), &async |bench, (asking, mut users)| {
         let (mut erases, mut given) = (Vec::new(), Vec::new());
-        for (slots, mark, epoch, until, is_foreign) in &users {
+        for (slots, mark, epoch, until, is_foreign, clock) in &mut users {
             let subject = user("ann");
             let stands = fields(slots, *mark);
             bench.stand(&subject, &stands, *is_foreign).await;
             erases.push(Erase::new(subject, ms(*until)).with_epoch(*epoch).with_mark_until(ms(*until)));
             given.push(stands);
+            if matches!(asking, Asking::InOneCall) {
+                *clock = NOW;
+            }
         }
-        let answers = bench.store.erase(now(), &erases).await;
+        let answers = match asking {
+            Asking::InOneCall => bench.store.erase(at(NOW), &erases).await,
+            Asking::EachAlone => {
+                let calls = erases.iter().zip(&users).map(|(erase, (.., clock))| {
+                    let (store, erase, call) = (bench.store.clone(), erase.clone(), at(*clock));
+                    async move { store.erase(call, &[erase]).await }
+                });
+                at_once(calls).await
+            }
+        };
         prop_assert_eq!(answers.len(), erases.len());
-        for (((erase, answer), (slots, mark, _, _, is_foreign)), given) in
+        for (((erase, answer), (slots, mark, _, _, is_foreign, clock)), given) in
             erases.iter().zip(answers).zip(&users).zip(given)
         {
+            let now = ms(*clock);
             let stood = slots.iter().flatten().any(|slot| match slot {
-                Slot::Entry(entry) => entry.is_live(ms(NOW)),
+                Slot::Entry(entry) => entry.is_live(now),
                 Slot::Damaged(_) => true,
             });
             // What is foreign is seen whole or not at all.
             let (mark, stood) = if *is_foreign { (None, true) } else { (*mark, stood) };
-            let decision = decide_erase(erase, mark, stood, ms(NOW)).map_err(|error| error.kind());
+            let decision = decide_erase(erase, mark, stood, now).map_err(|error| error.kind());
             let answer = answer.map_err(|error| error.kind());
             prop_assert_eq!(answer, decision.map(|decision| decision.stood));
             match decision {
@@ -305,14 +363,14 @@ fn the_life_of_a_hash_covers_everything_in_it_and_only_ever_grows() {
                 if is_erase {
                     let until = ms(NOW + life.unwrap_or(7));
                     let erase = Erase::new(subject.clone(), ms(NOW)).with_mark_until(until);
-                    bench.store.erase_one(now(), erase).await.unwrap();
+                    bench.store.erase_one(at(NOW), erase).await.unwrap();
                     let fields = bench.fields(&subject).await;
                     let until: u64 = fields[""].rsplit(' ').next().unwrap().parse().unwrap();
                     longest = Some(until - NOW);
                 } else {
                     let expiry = life.map_or(Expiry::Never, |life| Expiry::At(ms(NOW + life)));
                     let entry = Entry::new(Value::new("1").unwrap(), expiry);
-                    bench.store.put(now(), &subject, key(&name.to_string()), entry).await.unwrap();
+                    bench.store.put(at(NOW), &subject, key(&name.to_string()), entry).await.unwrap();
                     longest = longest.zip(life).map(|(longest, life)| longest.max(life));
                 }
                 match (longest, bench.life(&subject).await) {
@@ -340,13 +398,13 @@ fn a_damaged_mark_makes_the_user_foreign() {
             bench.given(&subject, &given).await;
             let kind = |error: stickystore_core::Error| error.kind();
             let corrupt = stickystore_core::ErrorKind::Corrupt;
-            prop_assert_eq!(bench.store.load(now(), &subject).await.map_err(kind).unwrap_err(), corrupt);
+            prop_assert_eq!(bench.store.load(at(NOW), &subject).await.map_err(kind).unwrap_err(), corrupt);
             let entry = Entry::new(Value::new("1").unwrap(), Expiry::Never);
-            let put = bench.store.put(now(), &subject, key("k"), entry).await;
+            let put = bench.store.put(at(NOW), &subject, key("k"), entry).await;
             prop_assert_eq!(put.map_err(kind).unwrap_err(), corrupt);
             prop_assert_eq!(bench.fields(&subject).await, given);
-            prop_assert!(bench.store.erase_one(now(), Erase::new(subject.clone(), ms(NOW))).await.unwrap());
-            prop_assert!(bench.store.load(now(), &subject).await.unwrap().epoch().is_some());
+            prop_assert!(bench.store.erase_one(at(NOW), Erase::new(subject.clone(), ms(NOW))).await.unwrap());
+            prop_assert!(bench.store.load(at(NOW), &subject).await.unwrap().epoch().is_some());
         }
         bench.store.ping(call()).await.unwrap();
         Ok(())

@@ -83,19 +83,9 @@ async fn writes_without_a_limit_wait_only_for_their_own_user() {
 }
 
 #[test]
-fn only_a_store_that_takes_writes_of_several_users_at_once_has_them_wait_for_each_other() {
-    let writes = |scheme| Bounds::of(&StoreInfo::new(scheme)).writes_in_flight;
-    assert_eq!(writes("redis"), Bounds::default().writes_in_flight);
-    for scheme in ["memcache", "mongodb", "cassandra"] {
-        assert_eq!(writes(scheme), Bounds::UNLIMITED, "{scheme}");
-    }
-}
-
-#[test]
-fn reads_wait_for_each_other_unless_they_leave_in_one_piece_anyway() {
-    let reads = |scheme| Bounds::of(&StoreInfo::new(scheme)).in_flight;
-    assert_eq!(reads("redis"), Bounds::UNLIMITED);
-    for scheme in ["memcache", "mongodb", "cassandra"] {
-        assert_eq!(reads(scheme), Bounds::default().in_flight, "{scheme}");
+fn at_a_server_reads_wait_for_each_other_and_no_write_for_another_users() {
+    for scheme in ["redis", "memcache", "mongodb", "cassandra"] {
+        let bounds = Bounds::of(&StoreInfo::new(scheme));
+        assert_eq!(bounds, Bounds::default().with_writes_in_flight(Bounds::UNLIMITED), "{scheme}");
     }
 }

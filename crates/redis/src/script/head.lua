@@ -1,5 +1,5 @@
 -- stickystore, layout version 1: what both scripts know of a stored text, and of the users that they are given.
--- KEYS: the users. ARGV: now, grace, then what each user takes, in their order.
+-- KEYS: the users. ARGV: grace, then what each user takes, in their order: its caller's now first.
 -- Answers what its script says of one user; of several a list of it.
 -- A text begins "1 <11 characters of base64url> <milliseconds>"; nothing after that is ever decoded here.
 local HEAD = '^1 ([%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][%w_-][AEIMQUYcgkosw048]) (%d+)()'
@@ -47,14 +47,18 @@ local function run(name, ...)
   is_changed = true
 end
 
-local now, grace, at = tonumber(ARGV[1]), tonumber(ARGV[2]), 3
+local now
+local grace, at = tonumber(ARGV[1]), 2
 
 -- One user after the other; what is wrong with one is its own answer.
 local function each(user)
-  if not KEYS[2] then return user(KEYS[1]) end
+  if not KEYS[2] then
+    now, at = tonumber(ARGV[at]), at + 1
+    return user(KEYS[1])
+  end
   local answers = {}
   for i = 1, #KEYS do
-    is_changed = false
+    is_changed, now, at = false, tonumber(ARGV[at]), at + 1
     answers[i] = user(KEYS[i])
   end
   return answers

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use stickystore_memcached::{Config, MemcachedStore};
 
-use super::{Leaving, Opener, driven};
+use super::{Opener, driven};
 
 #[expect(clippy::unnecessary_wraps, reason = "the module is there only where the feature is on")]
 pub(super) fn opener() -> Option<Arc<dyn Opener>> {
-    Some(driven(Leaving::Alone, |url| async move { MemcachedStore::new(&Config::from_url(&url)?) }))
+    Some(driven(|url| async move { MemcachedStore::new(&Config::from_url(&url)?) }))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stickystore_core::{AsyncStore, Result, Store};
 
-use crate::backends::{self, Driving, Leaving, Opener};
+use crate::backends::{self, Opener};
 use crate::cache::{BlockingHeld, Held};
 use crate::layered::{Asked, Given};
 
@@ -15,18 +15,12 @@ pub(super) fn blocking(
     url: String,
     asked: Asked,
 ) -> Result<(Arc<dyn Store>, BlockingHeld)> {
-    let driving = opener.driving();
-    let leaving = match driving {
-        Driving::OwnThread => opener.leaving(),
-        // Callers who drive send together what they ask while one of them is busy: to wait for each other first gains nothing.
-        Driving::Callers => Leaving::Alone,
-    };
-    let given = asked.over(leaving);
+    let given = asked.over(opener.leaving());
     let (store, held) = if given.is_none() {
         (opener.blocking(&url)?, BlockingHeld::none())
     } else {
         // Layers are async, so that the store inside them is too.
-        let opener = Arc::clone(opener);
+        let (opener, driving) = (Arc::clone(opener), opener.driving());
         backends::blocking_in_layers(
             driving,
             async move { Ok(around(opener.asynchronous(url).await?, given)) },
@@ -116,6 +110,7 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
+    use crate::backends::{Driving, Leaving};
 
     async fn open(_: String) -> Result<Immediate<MemoryStore>> {
         Ok(Immediate::new(MemoryStore::new()))
@@ -146,9 +141,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blocking_callers_who_drive_wait_for_nobody_unless_the_url_says_on() {
-        let opener = || backends::driven(Leaving::Together, open_redis);
-        assert_eq!(leave_together(opener(), "").await, [false, true]);
+    async fn callers_who_drive_wait_for_nobody_unless_the_url_says_on() {
+        let opener = || backends::driven(open_redis);
+        assert_eq!(leave_together(opener(), "").await, [false; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=on").await, [true; 2]);
         assert_eq!(leave_together(opener(), "&coalesce=off").await, [false; 2]);
     }
@@ -162,7 +157,7 @@ mod tests {
                 counted.fetch_add(1, Ordering::SeqCst);
                 open_redis(url)
             };
-            let opener = backends::driven(Leaving::Together, counting);
+            let opener = backends::driven(counting);
             drop(blocking(&opener, "theirs:".to_owned(), asked(option)).unwrap());
             opened.load(Ordering::SeqCst)
         };
@@ -190,29 +185,28 @@ mod tests {
 
     #[cfg(feature = "coalesce")]
     #[tokio::test]
-    async fn writes_wait_for_another_users_only_where_the_server_takes_several_at_once() {
+    async fn no_write_of_a_server_waits_for_another_users() {
         use stickystore_layers::coalesce::Bounds;
 
         let urls = [
-            ("redis", "redis://127.0.0.1", true),
-            ("memcached", "memcache://127.0.0.1", false),
-            ("mongodb", "mongodb://127.0.0.1", false),
-            ("cassandra", "cassandra://127.0.0.1", false),
+            ("redis", "redis://127.0.0.1"),
+            ("memcached", "memcache://127.0.0.1"),
+            ("mongodb", "mongodb://127.0.0.1"),
+            ("cassandra", "cassandra://127.0.0.1"),
         ];
-        for (feature, url, waits) in urls {
+        for (feature, url) in urls {
             let backend = backends::ALL.iter().find(|backend| backend.feature == feature).unwrap();
             let Some(opener) = (backend.opener)() else { continue };
             let store = opener.asynchronous(url.to_owned()).await.unwrap();
-            assert_eq!(Bounds::of(store.info()).writes_in_flight < Bounds::UNLIMITED, waits, "{url}");
+            assert_eq!(Bounds::of(store.info()).writes_in_flight, Bounds::UNLIMITED, "{url}");
         }
     }
 
     #[test]
-    fn calls_of_redis_and_mongodb_leave_together() {
+    fn calls_of_mongodb_leave_together() {
         for backend in backends::ALL {
             let Some(opener) = (backend.opener)() else { continue };
-            let gains = ["redis", "mongodb"].contains(&backend.feature);
-            let leaving = if gains { Leaving::Together } else { Leaving::Alone };
+            let leaving = if backend.feature == "mongodb" { Leaving::Together } else { Leaving::Alone };
             assert_eq!(opener.leaving(), leaving, "{:?}", backend.schemes);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf as _, BytesMut};
-use stickystore_core::Result;
+use stickystore_core::{Error, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,6 +16,9 @@ use crate::stream::Stream;
 
 /// The most commands that are on their way at once; more wait in line.
 const ON_THEIR_WAY: usize = 4096;
+
+/// The most that are looked at together for what can be asked in one.
+const JOINING: usize = 64;
 
 /// The most bytes that wait to be written before the next question is taken out of the line.
 const UNWRITTEN: usize = 1 << 20;
@@ -40,12 +43,17 @@ pub(super) enum Order<Q: Question> {
 /// What moves bytes between callers and the server.
 pub(super) struct Driver<Q: Question> {
     line: mpsc::Receiver<Order<Q>>,
+    /// What may be asked in one with what else stands in line.
+    joining: VecDeque<Ask<Q>>,
     unwritten: Unwritten,
     arrived: BytesMut,
     /// Whose answers are awaited, in order.
     waiting: VecDeque<Waiting<Q>>,
-    /// How many commands they are.
+    /// How many commands they are, and how many callers.
     commands: usize,
+    callers: usize,
+    /// Whether more has arrived than was given, and who was given it may ask again first.
+    is_halfway: bool,
     /// Whether the last answers were more than one caller's.
     is_crowded: bool,
     ended: EndsWith,
@@ -93,6 +101,33 @@ struct Waiting<Q: Question> {
     question: Q,
     commands: usize,
     answer: oneshot::Sender<Result<Q::Answer>>,
+    /// Those who were asked in one with the first.
+    others: Vec<oneshot::Sender<Result<Q::Answer>>>,
+}
+
+impl<Q: Question> Waiting<Q> {
+    fn fail(self, error: &Error) {
+        // Whoever does not wait any more needs no answer.
+        for answer in self.others.into_iter().chain([self.answer]) {
+            let _ = answer.send(Err(error.clone()));
+        }
+    }
+
+    fn give(self, answer: Q::Answer) {
+        if self.others.is_empty() {
+            // The same.
+            let _ = self.answer.send(Ok(answer));
+            return;
+        }
+        let askers = 1 + self.others.len();
+        let answers = Q::share(answer, askers);
+        if answers.len() != askers {
+            return self.fail(&garbled());
+        }
+        for (asker, answer) in std::iter::once(self.answer).chain(self.others).zip(answers) {
+            let _ = asker.send(Ok(answer));
+        }
+    }
 }
 
 /// Why a pipe ended.
@@ -107,8 +142,19 @@ enum End {
 impl<Q: Question> Driver<Q> {
     pub(super) fn new(line: mpsc::Receiver<Order<Q>>, pace: Pace, ended: EndsWith) -> Self {
         let unwritten = Unwritten { bytes: BytesMut::new(), parts: VecDeque::new(), pace };
-        let (arrived, waiting) = (BytesMut::new(), VecDeque::new());
-        Self { line, unwritten, arrived, waiting, commands: 0, is_crowded: false, ended }
+        let (arrived, waiting, joining) = (BytesMut::new(), VecDeque::new(), VecDeque::new());
+        Self {
+            line,
+            joining,
+            unwritten,
+            arrived,
+            waiting,
+            commands: 0,
+            callers: 0,
+            is_halfway: false,
+            is_crowded: false,
+            ended,
+        }
     }
 
     pub(super) async fn drive(mut self, stream: Stream) {
@@ -120,16 +166,13 @@ impl<Q: Question> Driver<Q> {
         if matches!(end, End::Garbled)
             && let Some(first) = waiting.next()
         {
-            // Whoever does not wait any more needs no answer.
-            let _ = first.answer.send(Err(garbled()));
+            first.fail(&garbled());
         }
         let error = match end {
             End::Gone(error) => ended(error),
             End::Garbled => ended(None),
         };
-        for waiting in waiting {
-            let _ = waiting.answer.send(Err(error.clone()));
-        }
+        waiting.for_each(|waiting| waiting.fail(&error));
         while let Some(order) = self.line.recv().await {
             if let Order::Ask(ask) = order {
                 let _ = ask.answer.send(Err(not_sent()));
@@ -161,7 +204,8 @@ impl<Q: Question> Driver<Q> {
                     is_flushed = self.unwritten.bytes.is_empty();
                     written.inspect(|written| self.unwritten.advance(*written)).map(|_| 1)
                 }
-                read = from.read_buf(&mut self.arrived) => read,
+                read = from.read_buf(&mut self.arrived), if !self.is_halfway => read,
+                () = tokio::task::yield_now(), if self.is_halfway => Ok(1),
             };
             match moved {
                 Ok(0) => return End::Gone(None),
@@ -188,6 +232,7 @@ impl<Q: Question> Driver<Q> {
             let Ok(Order::Ask(ask)) = self.line.try_recv() else { break };
             self.take(ask);
         }
+        self.join();
     }
 
     /// What was written has left: it was answered.
@@ -197,20 +242,58 @@ impl<Q: Question> Driver<Q> {
 
     /// Takes a question out of the line.
     fn take(&mut self, ask: Ask<Q>) {
-        let Ask { parts, question, answer } = ask;
         // Nobody waits for it any more: nothing needs to be sent.
-        if answer.is_closed() {
+        if ask.answer.is_closed() {
             return;
         }
-        self.unwritten.push(&parts);
-        let commands = question.commands();
-        self.commands += commands;
-        self.waiting.push_back(Waiting { question, commands, answer });
+        if ask.question.is_joinable() {
+            self.joining.push_back(ask);
+            if self.joining.len() < JOINING {
+                return;
+            }
+            self.join();
+        } else {
+            // What came before it leaves before it.
+            self.join();
+            self.leave(&ask.parts, ask.question, ask.answer, Vec::new());
+        }
     }
 
-    /// Gives what has arrived to those who wait for it; an error is the end.
+    /// Asks in one what can be.
+    fn join(&mut self) {
+        while let Some(first) = self.joining.pop_front() {
+            if self.joining.is_empty() {
+                return self.leave(&first.parts, first.question, first.answer, Vec::new());
+            }
+            let most = (self.callers + 1 + self.joining.len()).div_ceil(2);
+            let asked = std::iter::once(&first).chain(&self.joining).map(|ask| (&ask.question, &ask.parts));
+            let (joined, parts) = Q::join(asked.take(most));
+            let others = joined.saturating_sub(1).min(self.joining.len());
+            let parts = if others > 0 { &parts } else { &first.parts };
+            let others = self.joining.drain(..others).map(|ask| ask.answer).collect();
+            self.leave(parts, first.question, first.answer, others);
+        }
+    }
+
+    fn leave(
+        &mut self,
+        parts: &Parts,
+        question: Q,
+        answer: oneshot::Sender<Result<Q::Answer>>,
+        others: Vec<oneshot::Sender<Result<Q::Answer>>>,
+    ) {
+        self.unwritten.push(parts);
+        let commands = question.commands();
+        self.commands += commands;
+        self.callers += 1 + others.len();
+        self.waiting.push_back(Waiting { question, commands, answer, others });
+    }
+
+    /// Gives what has arrived to those who wait for it; an error is the end. Where it is many's, not to all at once: those who have
+    /// theirs may ask again, so that the server has something to do meanwhile.
     fn deliver(&mut self) -> Result<(), End> {
-        let waited = self.waiting.len();
+        let mut answered = 0;
+        self.is_halfway = false;
         while !self.arrived.is_empty() {
             let first = self.waiting.front_mut().ok_or(End::Garbled)?;
             let (answer, is_last) = match first.question.hear(&mut self.arrived) {
@@ -219,17 +302,23 @@ impl<Q: Question> Driver<Q> {
                 Ok(Heard::Last(answer)) => (answer, true),
                 Err(Garbled) => return Err(End::Garbled),
             };
-            if let Some(Waiting { commands, answer: to, .. }) = self.waiting.pop_front() {
-                self.commands = self.commands.saturating_sub(commands);
-                // Whoever does not wait any more needs no answer.
-                let _ = to.send(Ok(answer));
-            }
+            let Some(waiting) = self.waiting.pop_front() else { break };
+            let callers = 1 + waiting.others.len();
+            self.commands = self.commands.saturating_sub(waiting.commands);
+            self.callers = self.callers.saturating_sub(callers);
+            answered += callers;
+            waiting.give(answer);
             if is_last {
                 return Err(End::Gone(None));
             }
+            let is_portion = callers > 1 || answered >= Q::PORTION;
+            if is_portion && answered >= self.callers / 3 && !self.arrived.is_empty() {
+                self.is_halfway = true;
+                break;
+            }
         }
-        if self.waiting.len() < waited {
-            self.is_crowded = waited - self.waiting.len() > 1;
+        if answered > 0 {
+            self.is_crowded = answered > 1;
         }
         Ok(())
     }

@@ -197,4 +197,5 @@ async fn what_stands_in_line_leaves_at_once_or_part_by_part() {
     }
 }
 
+mod joined;
 mod own;

@@ -9,8 +9,8 @@ const ERASE_WORDS: usize = 8;
 const USERS: usize = 2;
 
 /// Where the arguments of a script for one user begin.
-const NOW: usize = 4;
-pub(super) const GRACE: usize = 5;
+pub(super) const GRACE: usize = 4;
+const NOW: usize = 5;
 const CHANGES: usize = 7;
 
 /// What a command asks for.

@@ -247,11 +247,19 @@ impl Fault for FullBuffer {
     }
 }
 
-/// The answers to two commands that were sent together come back in the other order.
+/// The answers to two commands that were sent together, or to two users of one command, come back in the other order.
 pub(super) struct SwappedReplies;
 
 impl Fault for SwappedReplies {
     fn deliver(&self, mut replies: Vec<Reply>) -> Vec<Reply> {
+        let of_several = replies.iter_mut().find_map(|reply| match reply {
+            Reply::List(users) if matches!(&users[..], [Reply::List(_), Reply::List(_), ..]) => Some(users),
+            _ => None,
+        });
+        if let Some(users) = of_several {
+            users.swap(0, 1);
+            return replies;
+        }
         let lists: Vec<_> = (0..replies.len()).filter(|at| matches!(replies[*at], Reply::List(_))).collect();
         if let [first, second, ..] = lists[..] {
             replies.swap(first, second);
