@@ -13,9 +13,6 @@ use crate::bench::{behind, call, entry, key, server, store, through, user};
 
 const CALLERS: usize = 32;
 
-/// Where a script's command says for how many users it runs.
-const USERS: usize = 2;
-
 fn users() -> Vec<Subject> {
     (0..CALLERS).map(|i| user(&format!("u{i}"))).collect()
 }
@@ -111,7 +108,10 @@ struct OneUser {
 #[async_trait]
 impl Fault for OneUser {
     async fn exchange(&self, command: Command, server: &mut Server) -> io::Result<Vec<Reply>> {
-        if command[0] == b"EVALSHA" && command[USERS] != b"1" {
+        if let [name, _, users, ..] = &command[..]
+            && name == b"EVALSHA"
+            && users != b"1"
+        {
             self.refused.fetch_add(1, Ordering::SeqCst);
             let text = "CROSSSLOT Keys in request don't hash to the same slot";
             return Ok(vec![Reply::Error(text.as_bytes().to_vec())]);
