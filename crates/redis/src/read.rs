@@ -72,7 +72,11 @@ fn decode<'a>(
             continue;
         }
         // A name that no key of ours can have is told apart as well as it can be.
-        let key = Key::new(String::from_utf8_lossy(name)).or_else(|_| Key::new("?"))?;
+        let key = match std::str::from_utf8(name) {
+            Ok(name) => Key::new(name),
+            Err(_) => Key::new(String::from_utf8_lossy(name)),
+        };
+        let key = key.or_else(|_| Key::new("?"))?;
         match headed::decode(text, now) {
             Headed::Live(entry) if key.as_str().as_bytes() == name => entries.push((key, entry)),
             Headed::Live(_) => damaged.push(Damaged::new(key, Damage::new("has a name that is no key"))),

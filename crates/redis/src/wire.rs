@@ -16,6 +16,9 @@ const LONGEST_LINE: usize = 64 << 10;
 /// The longest text that a server keeps.
 const LONGEST_TEXT: u64 = 512 << 20;
 
+/// The most digits of a number.
+const DIGITS: usize = 19;
+
 /// What ends a line, and a text.
 const END: &[u8] = b"\r\n";
 
@@ -168,33 +171,53 @@ enum Head<'a> {
 impl<'a> Head<'a> {
     /// The first line, and where what follows it begins; nothing if it has not arrived whole.
     fn parse(arrived: &'a [u8]) -> Result<Option<(Self, usize)>, Garbled> {
-        let Some(feed) = memchr::memchr(b'\n', arrived.get(..LONGEST_LINE).unwrap_or(arrived)) else {
-            let is_begun = arrived.first().is_none_or(|kind| b"+-:$*".contains(kind));
-            return if is_begun && arrived.len() < LONGEST_LINE { Ok(None) } else { Err(Garbled) };
-        };
-        let line = arrived.get(..=feed).and_then(|line| line.strip_suffix(END)).ok_or(Garbled)?;
-        let (kind, line) = line.split_first().ok_or(Garbled)?;
-        let head = match (kind, line) {
-            (b'+', line) => Self::Status(line),
-            (b'-', line) => Self::Error(line),
-            (b':', line) => Self::Int(number(line)?),
-            (b'$' | b'*', b"-1") => Self::Nil,
-            (b'$', line) => {
-                let length = u64::try_from(number(line)?).map_err(|_| Garbled)?;
-                if length > LONGEST_TEXT {
-                    return Err(Garbled);
-                }
-                Self::Text(usize::try_from(length).map_err(|_| Garbled)?)
+        let Some((kind, line)) = arrived.split_first() else { return Ok(None) };
+        if let b'+' | b'-' = kind {
+            let Some(feed) = memchr::memchr(b'\n', arrived.get(..LONGEST_LINE).unwrap_or(arrived)) else {
+                return if arrived.len() < LONGEST_LINE { Ok(None) } else { Err(Garbled) };
+            };
+            let line = arrived.get(1..=feed).and_then(|line| line.strip_suffix(END)).ok_or(Garbled)?;
+            let head = if *kind == b'+' { Self::Status(line) } else { Self::Error(line) };
+            return Ok(Some((head, feed + 1)));
+        }
+        if !matches!(kind, b':' | b'$' | b'*') {
+            return Err(Garbled);
+        }
+        let Some((number, length)) = number(line)? else { return Ok(None) };
+        let head = match (kind, number) {
+            (b':', number) => Self::Int(number),
+            (_, -1) => Self::Nil,
+            (b'$', number) => {
+                let length = u64::try_from(number).ok().filter(|length| *length <= LONGEST_TEXT);
+                Self::Text(length.and_then(|length| usize::try_from(length).ok()).ok_or(Garbled)?)
             }
-            (b'*', line) => Self::Array(u64::try_from(number(line)?).map_err(|_| Garbled)?),
-            _ => return Err(Garbled),
+            (_, number) => Self::Array(u64::try_from(number).map_err(|_| Garbled)?),
         };
-        Ok(Some((head, feed + 1)))
+        Ok(Some((head, 1 + length)))
     }
 }
 
-fn number(line: &[u8]) -> Result<i64, Garbled> {
-    std::str::from_utf8(line).ok().and_then(|line| line.parse().ok()).ok_or(Garbled)
+/// The number in a line, and how long that is; nothing if it has not arrived whole. Nearly every line is one: no more than a look at
+/// each digit.
+fn number(line: &[u8]) -> Result<Option<(i64, usize)>, Garbled> {
+    let (digits, sign) = line.strip_prefix(b"-").map_or((line, 0), |digits| (digits, 1));
+    let mut number: i64 = 0;
+    for (place, byte) in digits.iter().enumerate().take(DIGITS + 1) {
+        let digit = match byte {
+            b'0'..=b'9' => i64::from(byte - b'0'),
+            b'\r' if place > 0 => {
+                return match digits.get(place + 1) {
+                    Some(b'\n') => Ok(Some((number, sign + place + END.len()))),
+                    Some(_) => Err(Garbled),
+                    None => Ok(None),
+                };
+            }
+            _ => return Err(Garbled),
+        };
+        let digit = if sign == 0 { digit } else { -digit };
+        number = number.checked_mul(10).and_then(|number| number.checked_add(digit)).ok_or(Garbled)?;
+    }
+    if digits.len() > DIGITS { Err(Garbled) } else { Ok(None) }
 }
 
 /// One whole answer, as it arrived.
@@ -204,6 +227,11 @@ pub(crate) struct Reply(Bytes);
 impl Reply {
     /// What it is.
     pub(crate) fn value(&self) -> Value<'_> {
+        // It is whole: where its array ends need not be looked for again.
+        if let Ok(Some((Head::Array(count), body))) = Head::parse(&self.0) {
+            let rest = self.0.get(body..).unwrap_or_default();
+            return usize::try_from(count).map_or(Value::Odd, |left| Value::Array(Items { left, rest }));
+        }
         Value::first(&self.0).map_or(Value::Odd, |(value, _)| value)
     }
 

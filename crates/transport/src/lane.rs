@@ -139,11 +139,22 @@ impl<C: Connect> Lane<C> {
             };
             return Ok(Connection { lane: Arc::clone(self), held });
         }
+        // Nearly always: without a look at the clock, and without a timer.
+        if let Some(held) = self.ready() {
+            return Ok(Connection { lane: Arc::clone(self), held });
+        }
         let held = match timeout_at(deadline.into(), self.held()).await {
             Ok(held) => held?,
             Err(_) => return Err(too_late_to_send()),
         };
         Ok(Connection { lane: Arc::clone(self), held })
+    }
+
+    fn ready(&self) -> Option<Arc<Held<C::Link>>> {
+        match &*self.state() {
+            State::Ready(held) if held.is_usable() => Some(Arc::clone(held)),
+            _ => None,
+        }
     }
 
     /// Lets go of the connection; calls that are under way keep it until they end.
@@ -230,14 +241,15 @@ impl<C: Connect> Connection<C> {
     /// # Errors
     /// By its effect it says whether anything can have been sent.
     pub async fn run<T>(&self, deadline: Instant, exchange: impl Future<Output = Result<T>>) -> Result<T> {
-        if Instant::now() >= deadline {
+        let now = Instant::now();
+        if now >= deadline {
             return Err(too_late_to_send());
         }
         if let Some(until) = self.lane.own {
             until(&self.held.link, deadline);
             return exchange.await.inspect_err(|_| self.lane.discard(&self.held));
         }
-        self.held.silence.begin();
+        self.held.silence.begin(now);
         match timeout_at(deadline.into(), exchange).await {
             Ok(Ok(answer)) => {
                 self.held.silence.end();
@@ -275,9 +287,10 @@ impl Silence {
         Self { opened: Instant::now(), since: AtomicU64::new(0) }
     }
 
-    fn begin(&self) {
+    fn begin(&self, now: Instant) {
+        let now = self.millis(now);
         // It fails if something was awaited already.
-        let _ = self.since.compare_exchange(0, self.now(), Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     fn end(&self) {
@@ -286,11 +299,11 @@ impl Silence {
 
     fn lasts(&self, time: Duration) -> bool {
         let since = self.since.load(Ordering::Relaxed);
-        since > 0 && u128::from(self.now().saturating_sub(since)) >= time.as_millis()
+        since > 0 && u128::from(self.millis(Instant::now()).saturating_sub(since)) >= time.as_millis()
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
 }
 
