@@ -113,20 +113,23 @@ impl<Q: Question> Waiting<Q> {
         }
     }
 
-    fn give(self, answer: Q::Answer) {
+    /// Whether it was an answer to all of them.
+    fn give(self, answer: Q::Answer) -> bool {
         if self.others.is_empty() {
             // The same.
             let _ = self.answer.send(Ok(answer));
-            return;
+            return true;
         }
         let askers = 1 + self.others.len();
         let answers = Q::share(answer, askers);
         if answers.len() != askers {
-            return self.fail(&garbled());
+            self.fail(&garbled());
+            return false;
         }
         for (asker, answer) in std::iter::once(self.answer).chain(self.others).zip(answers) {
             let _ = asker.send(Ok(answer));
         }
+        true
     }
 }
 
@@ -307,8 +310,7 @@ impl<Q: Question> Driver<Q> {
             self.commands = self.commands.saturating_sub(waiting.commands);
             self.callers = self.callers.saturating_sub(callers);
             answered += callers;
-            waiting.give(answer);
-            if is_last {
+            if !waiting.give(answer) || is_last {
                 return Err(End::Gone(None));
             }
             let is_portion = callers > 1 || answered >= Q::PORTION;
