@@ -188,6 +188,7 @@ impl<Q: Question> Driver<Q> {
         let mut is_flushed = true;
         loop {
             self.arrived.reserve(READ);
+            let mut hears = false;
             let moved = tokio::select! {
                 order = self.line.recv(), if self.takes_more() => {
                     match order {
@@ -207,15 +208,21 @@ impl<Q: Question> Driver<Q> {
                     is_flushed = self.unwritten.bytes.is_empty();
                     written.inspect(|written| self.unwritten.advance(*written)).map(|_| 1)
                 }
-                read = from.read_buf(&mut self.arrived), if !self.is_halfway => read,
-                () = tokio::task::yield_now(), if self.is_halfway => Ok(1),
+                read = from.read_buf(&mut self.arrived), if !self.is_halfway => {
+                    hears = true;
+                    read
+                }
+                () = tokio::task::yield_now(), if self.is_halfway => {
+                    hears = true;
+                    Ok(1)
+                }
             };
             match moved {
                 Ok(0) => return End::Gone(None),
                 Ok(_) => {}
                 Err(error) => return End::Gone(Some(error)),
             }
-            if let Err(end) = self.deliver() {
+            if hears && let Err(end) = self.deliver() {
                 return end;
             }
         }
