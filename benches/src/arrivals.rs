@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use stickystore_core::AsyncStore;
-use stickystore_layers::coalesce::Coalesced;
 
 use crate::backend::{Rivals, fill};
 use crate::crowd::Crowd;
 use crate::measure::{AsyncWork, Contender, Spread, Work, call_in_tasks};
 use crate::operation::{ENTRIES, Operation};
 use crate::options::Options;
-use crate::ours::{bounds, contender};
+use crate::ours::{coalesced, contender};
 
 /// Of how many callers the most that the bare driver does is taken.
 const CALLERS: usize = 64;
@@ -87,9 +86,8 @@ async fn contenders<S: AsyncStore + Clone>(
     crowd: &Crowd,
 ) -> Vec<(String, AsyncWork)> {
     let mut all = vec![contender("plain".to_owned(), operation, CALLERS, store, crowd)];
-    for &in_flight in &options.in_flight {
-        let coalesced = Coalesced::with(store.clone(), bounds(store, in_flight));
-        all.push(contender(format!("coalesced {in_flight}"), operation, CALLERS, &coalesced, crowd));
+    for (name, coalesced) in coalesced(options, store) {
+        all.push(contender(name, operation, CALLERS, &coalesced, crowd));
     }
     let beside = rivals.beside(operation, CALLERS, crowd).await;
     all.extend(beside.into_iter().filter(|one| one.name == "driver"));

@@ -28,7 +28,8 @@ pub(crate) struct Options {
     pub(crate) who: Option<String>,
     pub(crate) server: Option<u32>,
     pub(crate) callers: Vec<usize>,
-    pub(crate) in_flight: Vec<usize>,
+    /// Nothing: as many as suit the store.
+    pub(crate) in_flight: Option<Vec<usize>>,
     pub(crate) users: usize,
 }
 
@@ -54,7 +55,7 @@ impl Options {
             who: None,
             server: None,
             callers: vec![1, 16, 64, 256],
-            in_flight: vec![stickystore_layers::coalesce::Bounds::default().in_flight],
+            in_flight: None,
             users: 1_000,
         };
         while let Some(word) = words.next() {
@@ -81,7 +82,9 @@ impl Options {
                 "--rounds" => options.effort.rounds = number(&text).ok_or_else(|| wrong("a number"))?,
                 "--users" => options.users = number(&text).ok_or_else(|| wrong("a number"))?,
                 "--callers" => options.callers = numbers(&text).ok_or_else(|| wrong("numbers as 1,16"))?,
-                "--in-flight" => options.in_flight = numbers(&text).ok_or_else(|| wrong("numbers as 2,4"))?,
+                "--in-flight" => {
+                    options.in_flight = Some(numbers(&text).ok_or_else(|| wrong("numbers as 2,4"))?)
+                }
                 _ => return Err(format!("{word} is unknown")),
             }
         }

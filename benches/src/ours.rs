@@ -28,9 +28,7 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
         fill(store, rivals, &crowd).await;
         for &callers in options.callers.iter().filter(|callers| **callers <= operation.most_callers()) {
             let mut contenders = vec![contender("plain".to_owned(), operation, callers, store, &crowd)];
-            for &in_flight in &options.in_flight {
-                let coalesced = Coalesced::with(store.clone(), bounds(store, in_flight));
-                let name = format!("coalesced {in_flight}");
+            for (name, coalesced) in coalesced(options, store) {
                 contenders.push(contender(name, operation, callers, &coalesced, &crowd));
             }
             contenders.extend(rivals.beside(operation, callers, &crowd).await);
@@ -61,11 +59,16 @@ pub(crate) async fn rows<S: AsyncStore + Clone>(
     rows
 }
 
-/// Those that suit the store, with so many batches of reads in flight.
-pub(crate) fn bounds(store: &impl AsyncStore, in_flight: usize) -> Bounds {
-    let mut bounds = Bounds::of(store.info());
-    bounds.in_flight = in_flight;
-    bounds
+/// The store in `Coalesced`, within the bounds that suit it, or with each of the numbers of batches of reads that were asked for.
+pub(crate) fn coalesced<S: AsyncStore + Clone>(options: &Options, store: &S) -> Vec<(String, Coalesced<S>)> {
+    let suits = Bounds::of(store.info());
+    let asked = options.in_flight.as_deref().unwrap_or(&[suits.in_flight]).to_vec();
+    let within = |in_flight| {
+        let mut bounds = suits;
+        bounds.in_flight = in_flight;
+        (format!("coalesced {in_flight}"), Coalesced::with(store.clone(), bounds))
+    };
+    asked.into_iter().map(within).collect()
 }
 
 /// A store's side of an operation.

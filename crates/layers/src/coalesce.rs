@@ -79,11 +79,12 @@ impl Bounds {
 
     /// Those that suit this store: the default ones, but that no write waits for another user's at Memcached, MongoDB and Cassandra,
     /// who are sent each user's write by itself, and at Redis, whose connection puts what is asked at the same moment into one
-    /// run of a script anyway.
+    /// run of a script anyway; and that MongoDB, who answers several at once on threads of its own, has 4 batches of reads in flight.
     pub fn of(info: &StoreInfo) -> Self {
         let bounds = Self::default();
         match info.scheme {
-            "redis" | "memcache" | "mongodb" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
+            "mongodb" => bounds.with_in_flight(4).with_writes_in_flight(Self::UNLIMITED),
+            "redis" | "memcache" | "cassandra" => bounds.with_writes_in_flight(Self::UNLIMITED),
             _ => bounds,
         }
     }
