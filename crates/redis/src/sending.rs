@@ -90,9 +90,8 @@ impl RedisStore {
         answers
     }
 
-    /// Runs the script for some at once. Those to which the server said that it had forgotten the script are sent again
-    /// with its text, and one that may have been refused for another caller's user is sent again by itself: they certainly did
-    /// nothing.
+    /// Runs the script for some at once. What certainly did nothing is sent again: with its text, where the server said that it had
+    /// forgotten the script; each by itself, where it may have been refused for another user's key.
     async fn run_chunk(
         &self,
         lane: &Arc<Lane>,
@@ -104,16 +103,15 @@ impl RedisStore {
         // Waiting for replicas twice would take too long.
         let first = if self.0.wait > 0 { Naming::Text } else { Naming::Hash };
         let mut answers = self.send_runs(lane, sending, &all, first, failed).await;
-        if first == Naming::Hash && matches!(&*answers, [answer] if is_of_a_key(answer)) {
-            answers = self.send_runs(lane, sending, &all, Naming::Alone, failed).await;
-        }
-        let mut forgotten: Vec<_> =
-            answers.iter_mut().zip(runs).filter(|(answer, _)| is_forgotten(answer)).collect();
-        if !forgotten.is_empty() {
-            let again: Vec<_> = forgotten.iter().map(|(_, run)| *run).collect();
-            let second = self.send_runs(lane, sending, &again, Naming::Text, failed).await;
-            for ((place, _), answer) in forgotten.iter_mut().zip(second) {
-                **place = answer;
+        for (is_refused, naming) in [(is_of_a_key as Refused, Naming::Alone), (is_forgotten, Naming::Text)] {
+            if naming == Naming::Alone && first == Naming::Text {
+                continue;
+            }
+            let refused = answers.iter_mut().zip(runs).filter(|(answer, _)| is_refused(answer));
+            let (mut places, again): (Vec<_>, Vec<_>) = refused.unzip();
+            if !again.is_empty() {
+                let second = self.send_runs(lane, sending, &again, naming, failed).await;
+                places.iter_mut().zip(second).for_each(|(place, answer)| **place = answer);
             }
         }
         answers.into_iter().map(checked).collect()
@@ -130,8 +128,11 @@ impl RedisStore {
     ) -> Vec<Result<Reply>> {
         let Sending { script, grace, deadline } = sending;
         let mut commands = Commands::with_capacity(runs.iter().map(|run| run.bytes() + AROUND).sum());
-        let (groups, mut rest) = (script::groups(runs), runs);
-        let namings = std::iter::once(first).chain(std::iter::repeat(Naming::Hash));
+        let (groups, next) = match first {
+            Naming::Alone => (vec![1; runs.len()], Naming::Alone),
+            Naming::Hash | Naming::Text => (script::groups(runs), Naming::Hash),
+        };
+        let (mut rest, namings) = (runs, std::iter::once(first).chain(std::iter::repeat(next)));
         for (users, naming) in groups.iter().zip(namings) {
             let (group, others) = rest.split_at_checked(*users).unwrap_or((rest, &[]));
             script::say(script, naming, grace, group, &mut commands);
@@ -208,11 +209,14 @@ fn is_done(answer: &Result<Reply>) -> bool {
     answer.as_ref().is_ok_and(|answer| answer.refusal().is_none())
 }
 
+/// What is asked of a refusal.
+type Refused = fn(&Result<Reply>) -> bool;
+
 fn is_forgotten(answer: &Result<Reply>) -> bool {
     code(answer) == Some("NOSCRIPT")
 }
 
-/// Whether it is refused because of a key, which may be another caller's: one that this login may not use, or that lives elsewhere.
+/// Whether it is refused because of a key, which may be another user's: one that this login may not use, or that lives elsewhere.
 fn is_of_a_key(answer: &Result<Reply>) -> bool {
     matches!(code(answer), Some("NOPERM" | "CROSSSLOT"))
 }
