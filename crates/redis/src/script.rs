@@ -160,9 +160,8 @@ impl Plan {
 /// The one of [`decide_erase`](stickystore_core::decide::decide_erase) for a mark that would have ended.
 pub(crate) fn erasing(erase: &Erase, call: Call) -> Result<Run<'static>> {
     stickystore_core::decide::decide_erase(erase, None, false, call.now)?;
-    let times = [call.now, erase.mark_until].map(|time| time.to_string().into());
-    let [now, ends] = times;
-    let arguments = vec![now, erase.epoch.to_string().into(), ends];
+    let arguments = [call.now.to_string(), erase.epoch.to_string(), erase.mark_until.to_string()];
+    let arguments = arguments.map(Cow::from).to_vec();
     Ok(Run { key: layout::storage_key(&erase.subject), arguments })
 }
 

@@ -222,6 +222,16 @@ enum Asking {
     EachAlone,
 }
 
+impl Asking {
+    /// The clock of a caller whose own is this.
+    fn clock(self, own: u64) -> u64 {
+        match self {
+            Self::InOneCall => NOW,
+            Self::EachAlone => own,
+        }
+    }
+}
+
 fn asking() -> impl Strategy<Value = Asking> {
     prop_oneof![Just(Asking::InOneCall), Just(Asking::EachAlone)]
 }
@@ -248,18 +258,15 @@ fn the_write_script_is_cores_table_for_each_of_its_users() {
     let changes = (change(0), change(1), change(2), change(3), 1..=KEYS);
     let one = (proptest::collection::vec(slot(), KEYS), mark(), check(), changes, is_foreign(), clock());
     let users = proptest::collection::vec(one, USERS);
-    check_all(250, (asking(), users), &async |bench, (asking, mut users)| {
+    check_all(250, (asking(), users), &async |bench, (asking, users)| {
         let (mut writes, mut expected) = (Vec::new(), Vec::new());
-        for (slots, mark, check, (a, b, c, d, count), is_foreign, clock) in &mut users {
+        for (slots, mark, check, (a, b, c, d, count), is_foreign, _) in &users {
             let subject = user("ann");
             let stands = fields(slots, *mark);
             bench.stand(&subject, &stands, *is_foreign).await;
-            let changes = [a, b, c, d].into_iter().take(*count).map(|change| change.clone()).collect();
+            let changes = [a, b, c, d].into_iter().take(*count).cloned().collect();
             writes.push(Write::new(subject, *check, changes).unwrap());
             expected.push(stands);
-            if matches!(asking, Asking::InOneCall) {
-                *clock = NOW;
-            }
         }
         let answers = match asking {
             Asking::InOneCall => bench.store.write(at(NOW), &writes).await,
@@ -275,7 +282,7 @@ fn the_write_script_is_cores_table_for_each_of_its_users() {
         for (((write, answers), (slots, mark, check, _, is_foreign, clock)), mut expected) in
             writes.iter().zip(&answers).zip(&users).zip(expected)
         {
-            let now = ms(*clock);
+            let now = ms(asking.clock(*clock));
             for ((change, slot), answer) in write.changes().iter().zip(slots).zip(answers) {
                 let is_sent = change.entry().is_none_or(|entry| entry.is_live(now));
                 if *is_foreign && is_sent {
@@ -302,17 +309,14 @@ fn the_write_script_is_cores_table_for_each_of_its_users() {
 fn the_erase_script_is_cores_table_for_each_of_its_users() {
     let one = (proptest::collection::vec(slot(), KEYS), mark(), epoch(), time(), is_foreign(), clock());
     let users = proptest::collection::vec(one, USERS);
-    check_all(150, (asking(), users), &async |bench, (asking, mut users)| {
+    check_all(150, (asking(), users), &async |bench, (asking, users)| {
         let (mut erases, mut given) = (Vec::new(), Vec::new());
-        for (slots, mark, epoch, until, is_foreign, clock) in &mut users {
+        for (slots, mark, epoch, until, is_foreign, _) in &users {
             let subject = user("ann");
             let stands = fields(slots, *mark);
             bench.stand(&subject, &stands, *is_foreign).await;
             erases.push(Erase::new(subject, ms(*until)).with_epoch(*epoch).with_mark_until(ms(*until)));
             given.push(stands);
-            if matches!(asking, Asking::InOneCall) {
-                *clock = NOW;
-            }
         }
         let answers = match asking {
             Asking::InOneCall => bench.store.erase(at(NOW), &erases).await,
@@ -328,7 +332,7 @@ fn the_erase_script_is_cores_table_for_each_of_its_users() {
         for (((erase, answer), (slots, mark, _, _, is_foreign, clock)), given) in
             erases.iter().zip(answers).zip(&users).zip(given)
         {
-            let now = ms(*clock);
+            let now = ms(asking.clock(*clock));
             let stood = slots.iter().flatten().any(|slot| match slot {
                 Slot::Entry(entry) => entry.is_live(now),
                 Slot::Damaged(_) => true,
